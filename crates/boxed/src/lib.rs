@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+mod abort;
+mod backing;
+mod boxed;
+mod error;
+mod gate;
+mod os;
+mod page;
+mod policy;
+mod pool;
+mod process;
+mod protection;
+mod region;
+mod scratch;
+
+pub use crate::boxed::{Boxed, Ref, RefMut};
+pub use error::Error;
+pub use policy::{AtLimit, Backing, Lock, OnFork, Policy, PolicyInUse};
+pub use process::PerProcess;
+pub use protection::{ForkBehaviour, Prot, Protection, Status, status};
+pub use scratch::Scratch;
+
+/// What every type that holds a secret prints in place of its content.
+pub const DEBUG_MSG: &str = "Content of Locked Memory is hidden";
+
+/// Plain old data: integers, and arrays and structures of them without padding; any bytes are a valid value.
+///
+/// An alias of [`bytemuck::Pod`]: what is `Pod` is `Bytes`, and the `unsafe` promise is made there, once.
+pub trait Bytes: bytemuck::Pod {}
+
+impl<T: bytemuck::Pod> Bytes for T {}
+
+/// The size of a page of this system, in bytes.
+#[must_use]
+pub fn page_size() -> usize {
+    os::page_size()
+}

@@ -1,0 +1,58 @@
+//! Linux and Android.
+#![allow(unsafe_code)]
+
+#[path = "posix.rs"]
+mod posix;
+
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::AtomicU64;
+use rustix::mm::{Advice, MapFlags, ProtFlags};
+use std::io;
+
+pub(crate) use posix::{lock_limit, page_size, unmap};
+
+/// `MADV_DONTDUMP`, see `madvise(2)`.
+pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {
+    advise(pages, Advice::LinuxDontDump)
+}
+
+/// `MADV_WIPEONFORK`, Linux 4.14 and later, see `madvise(2)`.
+pub(crate) fn wipe_on_fork(pages: NonNull<[u8]>) -> io::Result<()> {
+    advise(pages, Advice::LinuxWipeOnFork)
+}
+
+/// `MADV_UNMERGEABLE`, see `madvise(2)`. A kernel without same-page merging refuses it and merges nothing.
+pub(crate) fn forbid_merging(pages: NonNull<[u8]>) -> io::Result<()> {
+    match advise(pages, Advice::LinuxUnmergeable) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => Ok(()),
+        other => other,
+    }
+}
+
+/// A word in a page of its own with `MADV_WIPEONFORK`, which catches every way to fork, and with a `pthread_atfork`
+/// handler besides for kernels that do not know the advice.
+pub(crate) fn fork_token() -> &'static AtomicU64 {
+    posix::fork_token(wiped_page)
+}
+
+fn wiped_page() -> Option<&'static AtomicU64> {
+    let flags = MapFlags::PRIVATE;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice disturbs no other.
+    let page = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), page_size(), access, flags) }.ok()?;
+    let page = NonNull::new(page.cast::<u8>())?;
+    if wipe_on_fork(NonNull::slice_from_raw_parts(page, page_size())).is_err() {
+        return None; // the caller's static word serves; this one page stays mapped and unused
+    }
+    // SAFETY: the mapping is zeroed, page-aligned, large enough for the word and never unmapped; an `AtomicU64` may
+    // hold any bits and is shared only through atomic operations.
+    Some(unsafe { page.cast::<AtomicU64>().as_ref() })
+}
+
+fn advise(pages: NonNull<[u8]>, advice: Advice) -> io::Result<()> {
+    // SAFETY: the pages belong to the caller; the three pieces of advice used here change no byte that this process
+    // can read.
+    unsafe { rustix::mm::madvise(pages.cast::<c_void>().as_ptr(), pages.len(), advice) }?;
+    Ok(())
+}

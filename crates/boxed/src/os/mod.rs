@@ -1,0 +1,23 @@
+//! What the operating system is asked for beyond libsodium, one file per family; no caller ever sees a `cfg`.
+//!
+//! A file that is picked here offers:
+//!
+//! | function | what it does |
+//! |---|---|
+//! | `page_size` | the size of a page, in bytes |
+//! | `exclude_from_dumps` | keeps pages out of core dumps |
+//! | `wipe_on_fork` | lets a forked child see zeros in place of the pages |
+//! | `forbid_merging` | keeps pages away from same-page merging |
+//! | `lock_limit` | how many bytes this process may lock; `None` is no limit, or none that the system tells |
+//! | `fork_token` | a word that reads zero in a forked child |
+//! | `unmap` | takes pages away when their protection cannot be changed any more |
+
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
+#[cfg_attr(all(unix, not(any(target_os = "linux", target_os = "android"))), path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+#[cfg_attr(not(any(unix, windows)), path = "unsupported.rs")]
+mod imp;
+
+pub(crate) use imp::{
+    exclude_from_dumps, forbid_merging, fork_token, lock_limit, page_size, unmap, wipe_on_fork,
+};

@@ -1,0 +1,149 @@
+//! What the process wants of its pages: set once, before first use, every default the strong one.
+
+use crate::os;
+use core::time::Duration;
+use std::sync::OnceLock;
+
+static POLICY: OnceLock<Policy> = OnceLock::new();
+
+/// Where pages come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Backing {
+    /// The strongest the system grants.
+    #[default]
+    Auto,
+    /// `sodium_malloc`: ordinary anonymous memory between guard pages.
+    Sodium,
+}
+
+/// What to do when a page cannot be locked in RAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Lock {
+    /// Refuse to keep a secret in it: an error, before the secret is stored.
+    #[default]
+    Require,
+    /// Keep it all the same; [`Protection::locked`](crate::Protection) says that it is not locked.
+    BestEffort,
+}
+
+/// What to do when the limit of lockable memory is reached and [`Lock::Require`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AtLimit {
+    /// An error at once.
+    #[default]
+    Error,
+    /// Wait, at most this long, for another thread to drop a secret; then an error.
+    Wait(Duration),
+}
+
+/// What a forked child gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnFork {
+    /// Zeros in place of the pages where the system can do that, and an error from every use of what its parent made.
+    #[default]
+    Wipe,
+    /// A copy of every page, usable, for programs that fork once to become a daemon. The child locks a page again when
+    /// it first uses it. Fork while no other thread uses this library: its locks are inherited as they are.
+    Inherit,
+}
+
+/// The process-wide choices, made once.
+///
+/// ```
+/// use boxed::{AtLimit, Lock, Policy};
+/// use std::time::Duration;
+///
+/// Policy::new().lock(Lock::Require).at_limit(AtLimit::Wait(Duration::from_secs(1))).install()?;
+/// # Ok::<(), boxed::PolicyInUse>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Policy {
+    backing: Backing,
+    lock: Lock,
+    at_limit: AtLimit,
+    on_fork: OnFork,
+    pool_bytes: Option<usize>,
+}
+
+/// A policy was installed, or the first page made under the default one, before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the policy is already in use: install it before the first secret")]
+pub struct PolicyInUse;
+
+impl Policy {
+    /// The default: strongest backing, locking required, an error at the limit, wiped on fork.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Chooses where pages come from.
+    #[must_use]
+    pub fn backing(self, backing: Backing) -> Self {
+        Self { backing, ..self }
+    }
+
+    /// Chooses what happens when a page cannot be locked.
+    #[must_use]
+    pub fn lock(self, lock: Lock) -> Self {
+        Self { lock, ..self }
+    }
+
+    /// Chooses what happens when the limit of lockable memory is reached.
+    #[must_use]
+    pub fn at_limit(self, at_limit: AtLimit) -> Self {
+        Self { at_limit, ..self }
+    }
+
+    /// Chooses what a forked child gets.
+    #[must_use]
+    pub fn on_fork(self, on_fork: OnFork) -> Self {
+        Self { on_fork, ..self }
+    }
+
+    /// Bounds the pool of empty pages kept for reuse, in bytes; 0 keeps none.
+    ///
+    /// The default is a quarter of the limit of lockable memory, at most 4 MiB.
+    #[must_use]
+    pub fn pool_bytes(self, bytes: usize) -> Self {
+        Self { pool_bytes: Some(bytes), ..self }
+    }
+
+    /// Makes this the policy of the process.
+    ///
+    /// # Errors
+    /// [`PolicyInUse`] after a policy was installed or the first page made.
+    pub fn install(self) -> Result<(), PolicyInUse> {
+        POLICY.set(self).map_err(|_| PolicyInUse)
+    }
+
+    /// The policy in force. The first call settles it.
+    #[must_use]
+    pub fn current() -> &'static Self {
+        POLICY.get_or_init(Self::default)
+    }
+
+    pub(crate) fn requires_lock(&self) -> bool {
+        self.lock == Lock::Require
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        match self.at_limit {
+            AtLimit::Error => Duration::ZERO,
+            AtLimit::Wait(duration) => duration,
+        }
+    }
+
+    pub(crate) fn inherits(&self) -> bool {
+        self.on_fork == OnFork::Inherit
+    }
+
+    pub(crate) fn pool_bound(&self) -> usize {
+        const MOST: usize = 4 << 20;
+        self.pool_bytes.unwrap_or_else(|| match os::lock_limit() {
+            Some(limit) => usize::try_from(limit / 4).unwrap_or(MOST).min(MOST),
+            None => MOST,
+        })
+    }
+}

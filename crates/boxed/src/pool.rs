@@ -1,0 +1,270 @@
+//! Empty pages kept for reuse, by size class and bounded: what makes steady-state work free of `mmap` and `mlock`.
+//!
+//! A pooled region is all zeros. It holds nothing, so it stays writable, and taking it or giving it back costs no system
+//! call.
+
+use crate::region::{Region, RegionError, lock_limit};
+use crate::{Error, Policy, os, process::PerProcess};
+use core::convert::Infallible;
+use core::mem;
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+static POOL: PerProcess<Pool> = PerProcess::new();
+
+/// The length of a canary, in bytes.
+pub(crate) const CANARY_BYTES: usize = 16;
+
+/// The pool of this process.
+pub(crate) fn current() -> &'static Pool {
+    match POOL.get_or_try_init(|| Ok::<_, Infallible>(Pool::new(Policy::current().pool_bound()))) {
+        Ok(pool) => pool,
+        Err(never) => match never {},
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    released: Condvar,
+    /// The most bytes that lie idle.
+    bound: usize,
+    canary: [u8; CANARY_BYTES],
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Idle regions by their number of pages.
+    idle: BTreeMap<usize, Vec<Region>>,
+    counts: Counts,
+    /// How often a region came back.
+    releases: u64,
+    /// How many threads wait for one to come back.
+    waiting: usize,
+}
+
+/// Pages and bytes, for [`status`](crate::status).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) in_use: usize,
+    pub(crate) pooled: usize,
+    pub(crate) bytes_locked: usize,
+}
+
+impl Pool {
+    fn new(bound: usize) -> Self {
+        let mut canary = [0; CANARY_BYTES];
+        // Without random bytes libsodium is not initialised, and no region is ever made to need a canary.
+        drop(sodium::random_bytes(&mut canary));
+        Self { state: Mutex::default(), released: Condvar::new(), bound, canary }
+    }
+
+    /// The canary of this process.
+    pub(crate) fn canary(&self) -> &[u8; CANARY_BYTES] {
+        &self.canary
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
+    /// A region of at least `pages` data pages, all zeros and writable.
+    ///
+    /// At the limit of lockable memory it first gives back what lies idle, then waits as long as the policy says.
+    pub(crate) fn take(&self, pages: usize) -> Result<Region, Error> {
+        let class = size_class(pages);
+        if let Some(region) = self.take_idle(class) {
+            if let Err(error) = region.claim() {
+                self.discard(region);
+                return Err(error);
+            }
+            return Ok(region);
+        }
+        match self.make(class) {
+            Err(RegionError::Unlockable(_)) => self.take_at_limit(pages),
+            Err(RegionError::Other(error)) => Err(error),
+            Ok(region) => Ok(region),
+        }
+    }
+
+    fn take_at_limit(&self, pages: usize) -> Result<Region, Error> {
+        let deadline = Instant::now() + Policy::current().patience();
+        loop {
+            let seen = self.lock().releases;
+            self.drain();
+            let refusal = match self.make(pages) {
+                Err(RegionError::Unlockable(refusal)) => refusal,
+                Err(RegionError::Other(error)) => return Err(error),
+                Ok(region) => return Ok(region),
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.wait_for_release(seen, left) {
+                let needed = pages * os::page_size();
+                return Err(lock_limit(needed, self.counts().bytes_locked, refusal));
+            }
+            if let Some(region) = self.take_idle(size_class(pages)) {
+                return Ok(region);
+            }
+        }
+    }
+
+    fn take_idle(&self, class: usize) -> Option<Region> {
+        let mut state = self.lock();
+        let region = state.idle.get_mut(&class)?.pop()?;
+        let pages = in_pages(&region);
+        state.counts.pooled -= pages;
+        state.counts.in_use += pages;
+        Some(region)
+    }
+
+    fn make(&self, pages: usize) -> Result<Region, RegionError> {
+        let region = Region::new(pages)?;
+        let mut state = self.lock();
+        state.counts.in_use += in_pages(&region);
+        state.counts.bytes_locked += locked_bytes(&region);
+        Ok(region)
+    }
+
+    /// Takes back a region that is writable and all zeros.
+    pub(crate) fn put(&self, region: Region) {
+        let pages = in_pages(&region);
+        let mut state = self.lock();
+        if (state.counts.pooled + pages) * os::page_size() > self.bound {
+            drop(state);
+            return self.discard(region);
+        }
+        state.counts.in_use -= pages;
+        state.counts.pooled += pages;
+        state.idle.entry(pages).or_default().push(region);
+        self.announce_release(state);
+    }
+
+    /// Gives a region that was in use back to the system.
+    fn discard(&self, region: Region) {
+        let (pages, locked) = (in_pages(&region), locked_bytes(&region));
+        drop(region);
+        self.forget(pages, locked);
+    }
+
+    /// Leaves out of the count a region whose pages are unmapped already.
+    pub(crate) fn lose(&self, region: Region) {
+        let (pages, locked) = (in_pages(&region), locked_bytes(&region));
+        mem::forget(region); // freeing it would touch what is no longer there
+        self.forget(pages, locked);
+    }
+
+    fn forget(&self, pages: usize, locked_bytes: usize) {
+        let mut state = self.lock();
+        state.counts.in_use -= pages;
+        state.counts.bytes_locked -= locked_bytes;
+        self.announce_release(state);
+    }
+
+    /// Gives every idle region back to the system.
+    fn drain(&self) {
+        let mut state = self.lock();
+        let idle = mem::take(&mut state.idle);
+        state.counts.pooled = 0;
+        state.counts.bytes_locked -= idle.values().flatten().map(locked_bytes).sum::<usize>();
+        drop(state);
+        drop(idle);
+    }
+
+    fn announce_release(&self, mut state: MutexGuard<'_, State>) {
+        state.releases += 1;
+        let waiting = state.waiting;
+        drop(state);
+        if waiting > 0 {
+            self.released.notify_all(); // a system call, so only where someone listens
+        }
+    }
+
+    /// Waits until a region came back since `seen` releases; `false` when `patience` ran out first.
+    fn wait_for_release(&self, seen: u64, patience: Duration) -> bool {
+        let mut state = self.lock();
+        state.waiting += 1;
+        let (mut state, outcome) = self
+            .released
+            .wait_timeout_while(state, patience, |state| state.releases == seen)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        !outcome.timed_out()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock; were it to, the counts are still the best there is.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The class that serves `pages`: exact up to 8 pages, then four classes for each doubling, so that at most a quarter
+/// more than needed is locked.
+fn size_class(pages: usize) -> usize {
+    if pages <= 8 {
+        return pages.max(1);
+    }
+    let step = 1 << (pages.ilog2() - 2);
+    pages.checked_next_multiple_of(step).unwrap_or(pages)
+}
+
+fn in_pages(region: &Region) -> usize {
+    region.bytes() / os::page_size()
+}
+
+fn locked_bytes(region: &Region) -> usize {
+    if region.is_locked() { region.bytes() } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_classes_are_exact_when_small_and_waste_at_most_a_quarter() {
+        for pages in 1..=8 {
+            assert_eq!(size_class(pages), pages);
+        }
+        assert_eq!(size_class(257), 320);
+        for pages in 9..5000 {
+            let class = size_class(pages);
+            assert!(class >= pages && class * 4 <= pages * 5, "{pages} -> {class}");
+            assert_eq!(size_class(class), class);
+        }
+        assert_eq!(size_class(usize::MAX), usize::MAX);
+    }
+
+    #[test]
+    fn a_region_is_reused_and_the_pool_stays_within_its_bound() {
+        let pool = Pool::new(2 * os::page_size());
+        let regions: Vec<_> = (0..3).map(|_| pool.take(1).unwrap()).collect();
+        assert_eq!(pool.counts().in_use, 3);
+        let addresses: Vec<_> = regions.iter().map(|region| region.usable().cast::<u8>()).collect();
+        regions.into_iter().for_each(|region| pool.put(region));
+        let counts = pool.counts();
+        assert_eq!((counts.in_use, counts.pooled, counts.bytes_locked), (0, 2, 2 * os::page_size()));
+        let again = pool.take(1).unwrap();
+        assert!(addresses.contains(&again.usable().cast::<u8>()));
+        pool.put(again);
+        pool.drain();
+        let counts = pool.counts();
+        assert_eq!((counts.in_use, counts.pooled, counts.bytes_locked), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_waiting_thread_hears_of_a_release() {
+        let pool = Pool::new(0);
+        let region = pool.take(1).unwrap();
+        let seen = pool.lock().releases;
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| pool.wait_for_release(seen, Duration::from_secs(60)));
+            while pool.lock().waiting == 0 {
+                std::thread::yield_now();
+            }
+            pool.put(region);
+            assert!(waiter.join().unwrap());
+        });
+        let seen = pool.lock().releases;
+        assert!(!pool.wait_for_release(seen, Duration::from_millis(1)));
+    }
+}

@@ -1,0 +1,145 @@
+//! A run of pages and what the system granted for it.
+#![allow(unsafe_code)]
+
+use crate::backing::Source;
+use crate::protection::{ForkBehaviour, Prot, Protection};
+use crate::{Error, Policy, os, process};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+/// A run of guarded pages. New, it is writable and all zeros.
+#[derive(Debug)]
+pub(crate) struct Region {
+    source: Source,
+    /// The protection last set, as [`Prot`].
+    prot: AtomicU8,
+    /// The process that made, or under [`OnFork::Inherit`](crate::OnFork::Inherit) adopted, the region.
+    generation: AtomicU64,
+    locked: AtomicBool,
+    no_dump: bool,
+    on_fork: ForkBehaviour,
+}
+
+impl Region {
+    /// Makes a region of `pages` data pages under the policy in force.
+    pub(crate) fn new(pages: usize) -> Result<Self, RegionError> {
+        let policy = Policy::current();
+        let source = Source::new(pages).map_err(RegionError::Other)?;
+        // `sodium_malloc` locks too and ignores a failure; the kernel counts a page locked twice once.
+        let locked = match source.lock() {
+            Ok(()) => true,
+            Err(source) if policy.requires_lock() => return Err(RegionError::Unlockable(source)),
+            Err(_) => false,
+        };
+        let range = source.pages();
+        let no_dump = os::exclude_from_dumps(range).is_ok();
+        let on_fork = match policy.inherits() {
+            false if cfg!(windows) => ForkBehaviour::NoFork,
+            false if os::wipe_on_fork(range).is_ok() => ForkBehaviour::Wiped,
+            _ => ForkBehaviour::Inherited,
+        };
+        // A kernel that refuses does not merge; a page is merged only where some other code asked for it before.
+        drop(os::forbid_merging(range));
+        let mut usable = source.usable();
+        // SAFETY: a new region is writable, and no one else knows of it.
+        sodium::memzero(unsafe { usable.as_mut() });
+        Ok(Self {
+            source,
+            prot: AtomicU8::new(Prot::ReadWrite as u8),
+            generation: AtomicU64::new(process::generation()),
+            locked: AtomicBool::new(locked),
+            no_dump,
+            on_fork,
+        })
+    }
+
+    /// The bytes free to use, flush with the guard page behind them.
+    pub(crate) fn usable(&self) -> NonNull<[u8]> {
+        self.source.usable()
+    }
+
+    /// The size of the data pages, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.source.pages().len()
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Relaxed)
+    }
+
+    /// Refuses a region of the parent process, or adopts it where the policy says so.
+    pub(crate) fn claim(&self) -> Result<(), Error> {
+        let now = process::generation();
+        if self.generation.load(Ordering::Relaxed) == now {
+            return Ok(());
+        }
+        let policy = Policy::current();
+        if !policy.inherits() {
+            return Err(Error::Forked);
+        }
+        // A child does not inherit memory locks, see `mlock(2)`.
+        if let Err(source) = self.source.lock() {
+            self.locked.store(false, Ordering::Relaxed);
+            if policy.requires_lock() {
+                return Err(lock_limit(self.bytes(), 0, source));
+            }
+        }
+        self.generation.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the region belongs to the parent of this process and is not to be touched here.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.generation.load(Ordering::Relaxed) != process::generation() && !Policy::current().inherits()
+    }
+
+    pub(crate) fn prot(&self) -> Prot {
+        match self.prot.load(Ordering::Relaxed) {
+            0 => Prot::NoAccess,
+            1 => Prot::ReadOnly,
+            _ => Prot::ReadWrite,
+        }
+    }
+
+    /// Changes the protection: one system call, none where nothing changes. Callers order their calls among themselves.
+    pub(crate) fn protect(&self, prot: Prot) -> Result<(), Error> {
+        if self.prot() == prot {
+            return Ok(());
+        }
+        self.source.protect(prot)?;
+        self.prot.store(prot as u8, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the data pages away from the process and leaves the addresses unusable. The kernel wipes the memory before
+    /// it serves anyone else.
+    pub(crate) fn unmap(&self) -> Result<(), std::io::Error> {
+        os::unmap(self.source.pages())
+    }
+
+    pub(crate) fn protection(&self) -> Protection {
+        Protection {
+            locked: self.is_locked(),
+            no_dump: self.no_dump,
+            on_fork: self.on_fork,
+            secret_memory: false,
+            guard_pages: true,
+            sealed: false,
+            at_rest: self.prot(),
+        }
+    }
+}
+
+/// Why there is no new region.
+#[derive(Debug)]
+pub(crate) enum RegionError {
+    /// Its pages could not be locked, and the policy requires it.
+    Unlockable(sodium::Error),
+    /// Anything else.
+    Other(Error),
+}
+
+/// The error of a lock that failed while `locked` bytes were locked.
+pub(crate) fn lock_limit(needed: usize, locked: usize, source: sodium::Error) -> Error {
+    Error::LockLimit { needed, locked, limit: os::lock_limit(), source }
+}

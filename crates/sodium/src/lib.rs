@@ -1,0 +1,108 @@
+//! The one door to libsodium: safe wrappers, nothing else.
+//!
+//! Every other crate of the workspace reaches libsodium through this one. It knows nothing of pages, policies,
+//! threads or files; it turns C functions into functions whose misuse is a compile error or an [`Error`].
+//!
+//! | what | here | libsodium |
+//! |---|---|---|
+//! | guarded allocation, its three protection states, its lock | [`Guarded`], [`Access`] | `sodium_malloc`, `sodium_mprotect_*`, `sodium_mlock`, `sodium_free` |
+//! | wiping memory, dead stack and vector registers | [`memzero`], [`scrub()`] | `sodium_memzero`, `sodium_stackzero` |
+//! | comparing in constant time | [`memcmp`] | `sodium_memcmp` |
+//! | random bytes | [`random_bytes`] | `randombytes_buf` |
+//! | hashing | [`blake2b()`] | `crypto_generichash_blake2b` |
+//! | sealing | [`Aead`] | `crypto_aead_aegis256`, `crypto_aead_xchacha20poly1305_ietf` |
+//!
+//! Reference: <https://doc.libsodium.org>.
+
+mod aead;
+mod blake2b;
+mod guarded;
+mod memory;
+mod random;
+mod scrub;
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+
+pub use aead::{Aead, KEY_BYTES};
+pub use blake2b::blake2b;
+pub use guarded::{Access, Guarded};
+pub use memory::{memcmp, memzero};
+pub use random::random_bytes;
+pub use scrub::scrub;
+
+/// Why a call into libsodium did not do what was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// `sodium_init` failed: there is no source of random bytes on this system.
+    Unavailable,
+    /// A key, nonce, output or message has a length the function does not take.
+    Length {
+        /// The argument that does not fit.
+        argument: &'static str,
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// The authentication tag does not match: the sealed bytes, the nonce, the associated data or the key are
+    /// not those of the sealing.
+    Forged,
+    /// The operating system refused.
+    Os {
+        /// The libsodium function that reported it.
+        call: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable => f.write_str("sodium_init failed: no source of random bytes"),
+            Self::Length { argument, bytes } => write!(f, "{bytes} bytes is no valid length of the {argument}"),
+            Self::Forged => f.write_str("the authentication tag does not match"),
+            Self::Os { call, .. } => write!(f, "{call} failed"),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Os { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Initialises libsodium; cheap after the first call, callable from any thread.
+///
+/// Every wrapper of this crate that needs an initialised libsodium calls it.
+///
+/// # Errors
+/// [`Error::Unavailable`] where the system has no source of random bytes.
+pub fn init() -> Result<(), Error> {
+    static READY: AtomicBool = AtomicBool::new(false);
+    if READY.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    // SAFETY: `sodium_init` takes no arguments, may be called from several threads at once and more than once.
+    #[allow(unsafe_code)]
+    let code = unsafe { libsodium_sys::sodium_init() };
+    if code < 0 {
+        return Err(Error::Unavailable);
+    }
+    READY.store(true, Ordering::Release);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn initialising_twice_is_fine() {
+        super::init().unwrap();
+        super::init().unwrap();
+    }
+}
