@@ -19,10 +19,9 @@ pub(crate) enum Source {
 impl Source {
     /// A run of `pages` data pages.
     pub(crate) fn new(pages: usize) -> Result<Self, Error> {
-        let refused = |source| Error::Refused { operation: "allocate guarded pages", source };
         let bytes = pages.checked_mul(os::page_size()).and_then(|bytes| bytes.checked_sub(SODIUM_CANARY));
         let bytes = bytes.ok_or(Error::TooLarge { elements: pages, element_bytes: os::page_size() })?;
-        let guarded = sodium::Guarded::new(bytes).map_err(refused)?;
+        let guarded = sodium::Guarded::new(bytes).map_err(|source| Error::Allocation { bytes, source })?;
         Ok(Self::Sodium(guarded))
     }
 
@@ -45,7 +44,8 @@ impl Source {
 
     /// Changes the protection of the data pages: one system call.
     pub(crate) fn protect(&self, prot: Prot) -> Result<(), Error> {
-        let refused = |source| Error::Refused { operation: "change the protection of a guarded page", source };
+        let refused =
+            |source| Error::Refused { operation: "change the protection of a guarded page", source };
         match self {
             Self::Sodium(guarded) => {
                 let access = match prot {

@@ -28,6 +28,15 @@ pub enum Error {
         element_bytes: usize,
     },
 
+    /// The system has no memory, no address space or no mapping left.
+    #[error("cannot allocate {bytes} bytes of guarded pages")]
+    Allocation {
+        /// How many bytes were to be had.
+        bytes: usize,
+        /// What the system said.
+        source: sodium::Error,
+    },
+
     /// The pages could not be locked in RAM, and the policy requires it.
     #[error(
         "cannot lock {needed} more bytes in RAM: {locked} bytes are locked of the {} this process may lock; raise the \
@@ -79,7 +88,8 @@ impl Error {
     #[must_use]
     pub fn os_error(&self) -> Option<&io::Error> {
         match self {
-            Self::LockLimit { source: sodium::Error::Os { source, .. }, .. }
+            Self::Allocation { source: sodium::Error::Os { source, .. }, .. }
+            | Self::LockLimit { source: sodium::Error::Os { source, .. }, .. }
             | Self::Refused { source: sodium::Error::Os { source, .. }, .. } => Some(source),
             _ => None,
         }

@@ -17,7 +17,7 @@ mod scratch;
 pub use crate::boxed::{Boxed, Ref, RefMut};
 pub use error::Error;
 pub use policy::{AtLimit, Backing, Lock, OnFork, Policy, PolicyInUse};
-pub use process::PerProcess;
+pub use process::{PerProcess, generation};
 pub use protection::{ForkBehaviour, Prot, Protection, Status, status};
 pub use scratch::Scratch;
 
@@ -35,4 +35,12 @@ impl<T: bytemuck::Pod> Bytes for T {}
 #[must_use]
 pub fn page_size() -> usize {
     os::page_size()
+}
+
+/// Wipes dead stack and vector registers after work on a secret: 4,096 bytes below the caller's frame, which is more than
+/// any cipher or hash of libsodium uses.
+///
+/// Call it from the function that called those that saw the secret.
+pub fn scrub() {
+    sodium::scrub(4096);
 }

@@ -119,7 +119,10 @@ impl Page {
 
     fn canary_is_whole(&self) -> bool {
         // SAFETY: the canary is part of the region, readable as the caller made sure, and no one writes to it.
-        sodium::memcmp(unsafe { slice::from_raw_parts(self.canary().as_ptr(), CANARY_BYTES) }, self.pool.canary())
+        sodium::memcmp(
+            unsafe { slice::from_raw_parts(self.canary().as_ptr(), CANARY_BYTES) },
+            self.pool.canary(),
+        )
     }
 }
 

@@ -135,7 +135,9 @@ impl Policy {
         }
     }
 
-    pub(crate) fn inherits(&self) -> bool {
+    /// Whether a forked child may use what its parent made.
+    #[must_use]
+    pub fn inherits(&self) -> bool {
         self.on_fork == OnFork::Inherit
     }
 

@@ -6,10 +6,12 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::fmt;
 
-/// The generation of this process: never zero, and different in a forked child from what it was in its parent.
+/// The generation of this process: never zero, and different in a forked child from what it was in its parent, under
+/// any policy.
 ///
-/// A word that reads zero after a fork holds it; the first caller in a child draws the next number.
-pub(crate) fn generation() -> u64 {
+/// It costs no system call: a word that reads zero after a fork holds it, and the first caller in a child draws the next
+/// number. Two children of one parent may have the same generation.
+pub fn generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let token = os::fork_token();
     let now = token.load(Ordering::Acquire);
@@ -128,7 +130,8 @@ mod tests {
     fn threads_that_are_first_at_once_get_one_value() {
         static VALUE: PerProcess<std::thread::ThreadId> = PerProcess::new();
         let seen: Vec<_> = std::thread::scope(|scope| {
-            let first = || *VALUE.get_or_try_init(|| Ok::<_, Infallible>(std::thread::current().id())).unwrap();
+            let first =
+                || *VALUE.get_or_try_init(|| Ok::<_, Infallible>(std::thread::current().id())).unwrap();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(first)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });

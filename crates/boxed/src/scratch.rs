@@ -46,6 +46,14 @@ impl<T: Bytes> Scratch<T> {
         Ok(Self { page, len, _values: PhantomData })
     }
 
+    /// Refuses in a child of the process that made the values: there they read as zeros.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.page.check()
+    }
+
     /// Closes the page: one system call.
     ///
     /// # Errors

@@ -201,7 +201,10 @@ mod tests {
             for at in 0..good.len() {
                 let mut bad = good.clone();
                 bad[at] ^= 1;
-                assert!(matches!(aead.open(&[1; 32], nonce, b"place", &bad, &mut opened), Err(Error::Forged)));
+                assert!(matches!(
+                    aead.open(&[1; 32], nonce, b"place", &bad, &mut opened),
+                    Err(Error::Forged)
+                ));
                 assert_eq!(opened, [0; 7]);
                 opened = [9; 7];
             }
@@ -216,9 +219,15 @@ mod tests {
     fn wrong_lengths_are_errors_before_libsodium_sees_them() {
         for aead in BOTH {
             let nonce = &[0; 32][..aead.nonce_bytes()];
-            assert!(matches!(aead.seal(&[0; 32], &[0; 5], b"", b"m", &mut [0; 33]), Err(Error::Length { .. })));
+            assert!(matches!(
+                aead.seal(&[0; 32], &[0; 5], b"", b"m", &mut [0; 33]),
+                Err(Error::Length { .. })
+            ));
             assert!(matches!(aead.seal(&[0; 32], nonce, b"", b"m", &mut [0; 3]), Err(Error::Length { .. })));
-            assert!(matches!(aead.open(&[0; 32], nonce, b"", &[0; 3], &mut [0; 1]), Err(Error::Length { .. })));
+            assert!(matches!(
+                aead.open(&[0; 32], nonce, b"", &[0; 3], &mut [0; 1]),
+                Err(Error::Length { .. })
+            ));
         }
     }
 

@@ -61,7 +61,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable => f.write_str("sodium_init failed: no source of random bytes"),
-            Self::Length { argument, bytes } => write!(f, "{bytes} bytes is no valid length of the {argument}"),
+            Self::Length { argument, bytes } => {
+                write!(f, "{bytes} bytes is no valid length of the {argument}")
+            }
             Self::Forged => f.write_str("the authentication tag does not match"),
             Self::Os { call, .. } => write!(f, "{call} failed"),
         }

@@ -18,8 +18,9 @@ pub fn memcmp(a: &[u8], b: &[u8]) -> bool {
         return false;
     }
     // SAFETY: both slices are valid for reads of `a.len()` bytes, which is also the length of `b`.
-    let code =
-        unsafe { libsodium_sys::sodium_memcmp(a.as_ptr().cast::<c_void>(), b.as_ptr().cast::<c_void>(), a.len()) };
+    let code = unsafe {
+        libsodium_sys::sodium_memcmp(a.as_ptr().cast::<c_void>(), b.as_ptr().cast::<c_void>(), a.len())
+    };
     code == 0
 }
 

@@ -15,7 +15,8 @@ pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {
     #[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
     {
         // SAFETY: the pages belong to the caller; the advice changes no byte of them.
-        let code = unsafe { libc::madvise(pages.cast::<libc::c_void>().as_ptr(), pages.len(), libc::MADV_NOCORE) };
+        let code =
+            unsafe { libc::madvise(pages.cast::<libc::c_void>().as_ptr(), pages.len(), libc::MADV_NOCORE) };
         if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
     #[cfg(not(any(target_os = "freebsd", target_os = "dragonfly")))]
@@ -31,7 +32,8 @@ pub(crate) fn wipe_on_fork(pages: NonNull<[u8]>) -> io::Result<()> {
     #[cfg(target_os = "freebsd")]
     {
         // SAFETY: the pages belong to the caller; the call changes no byte that this process can read.
-        let code = unsafe { libc::minherit(pages.cast::<libc::c_void>().as_ptr(), pages.len(), libc::INHERIT_ZERO) };
+        let code =
+            unsafe { libc::minherit(pages.cast::<libc::c_void>().as_ptr(), pages.len(), libc::INHERIT_ZERO) };
         if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
     #[cfg(not(target_os = "freebsd"))]

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod place;
+mod root;
+mod session;
+mod shards;
+
+pub use error::Error;
+pub use place::Place;
+pub use session::{Nonce, Session, resplit};

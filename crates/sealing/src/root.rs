@@ -1,0 +1,191 @@
+//! The root key of this process.
+
+use crate::Error;
+use crate::shards::{KEY_BYTES, Shards};
+use boxed::{PerProcess, Scratch};
+use core::sync::atomic::{AtomicU64, Ordering};
+use sodium::Aead;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// Both shards are replaced after this many joinings,
+const JOININGS_PER_SPLIT: u32 = 1024;
+/// or at the first joining this long after they were.
+const AGE_OF_SPLIT: Duration = Duration::from_secs(60);
+
+/// How many low bits of a nonce count; those above hold the generation of the process.
+pub(crate) const COUNTER_BITS: u32 = 48;
+
+static ROOT: PerProcess<Root> = PerProcess::new();
+
+/// What this process seals with.
+pub(crate) struct Root {
+    pub(crate) aead: Aead,
+    /// How many nonces were given out.
+    nonces: AtomicU64,
+    key: Mutex<Key>,
+}
+
+struct Key {
+    shards: Shards,
+    joinings: u32,
+    split_at: Instant,
+    /// The joined key while a session shares it.
+    joined: Weak<Joined>,
+    /// Drawn by the process of this generation: two children that inherit one key and one counter differ in it.
+    salt: (u64, Salt),
+}
+
+/// Part of every nonce of one process.
+pub(crate) type Salt = [u8; 8];
+
+/// The key, joined in a guarded page that is wiped when the last session drops it.
+pub(crate) struct Joined {
+    pub(crate) key: Scratch<u8>,
+    pub(crate) generation: u64,
+    pub(crate) salt: Salt,
+}
+
+impl Root {
+    /// That of this process.
+    pub(crate) fn current() -> Result<&'static Self, Error> {
+        ROOT.get_or_try_init(Self::new)
+    }
+
+    fn new() -> Result<Self, Error> {
+        let key = Key {
+            shards: Shards::of_a_random_key()?,
+            joinings: 0,
+            split_at: Instant::now(),
+            joined: Weak::new(),
+            salt: (0, Salt::default()),
+        };
+        Ok(Self { aead: Aead::for_this_cpu()?, nonces: AtomicU64::new(0), key: Mutex::new(key) })
+    }
+
+    /// The joined key: shared where a session already has it, else joined now.
+    pub(crate) fn join(&self) -> Result<Arc<Joined>, Error> {
+        let generation = boxed::generation();
+        let mut key = self.lock();
+        if let Some(joined) = key.joined.upgrade().filter(|joined| joined.generation == generation) {
+            return Ok(joined);
+        }
+        if key.salt.0 != generation {
+            let mut salt = Salt::default();
+            sodium::random_bytes(&mut salt)?;
+            key.salt = (generation, salt);
+        }
+        let mut scratch = Scratch::new(KEY_BYTES)?;
+        key.join(&mut scratch)?;
+        let joined = Arc::new(Joined { key: scratch, generation, salt: key.salt.1 });
+        key.joined = Arc::downgrade(&joined);
+        drop(key);
+        boxed::scrub();
+        Ok(joined)
+    }
+
+    /// Replaces both shards now.
+    pub(crate) fn resplit(&self) -> Result<(), Error> {
+        let mut scratch = Scratch::new(KEY_BYTES)?;
+        self.lock().resplit(&mut scratch)?;
+        boxed::scrub();
+        Ok(())
+    }
+
+    /// The next nonce of this process.
+    pub(crate) fn nonce(&self, generation: u64) -> Result<u64, Error> {
+        let count = self.nonces.fetch_add(1, Ordering::Relaxed);
+        if count >> COUNTER_BITS != 0 {
+            // Not even a million threads at this line take the counter from here to its wrap.
+            self.nonces.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::NoncesExhausted);
+        }
+        Ok(generation << COUNTER_BITS | count)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Key> {
+        // No code panics while it holds the lock; were it to, the shards are whole all the same.
+        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Key {
+    fn join(&mut self, key: &mut [u8]) -> Result<(), Error> {
+        self.joinings += 1;
+        if self.joinings >= JOININGS_PER_SPLIT || self.split_at.elapsed() >= AGE_OF_SPLIT {
+            return self.resplit(key);
+        }
+        self.shards.join(key)
+    }
+
+    fn resplit(&mut self, key: &mut [u8]) -> Result<(), Error> {
+        self.shards.join_and_resplit(key)?;
+        self.joinings = 0;
+        self.split_at = Instant::now();
+        Ok(())
+    }
+}
+
+impl core::fmt::Debug for Joined {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(boxed::DEBUG_MSG)
+    }
+}
+
+/// Whether a block sealed under `nonce` is of another process than that of `generation`.
+pub(crate) fn is_foreign(nonce: u64, generation: u64) -> bool {
+    let of_nonce = nonce >> COUNTER_BITS;
+    of_nonce != generation << COUNTER_BITS >> COUNTER_BITS && !boxed::Policy::current().inherits()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_replaced_by_count_and_by_age() {
+        let root = Root::new().unwrap();
+        let shards = || root.lock().shards.copy();
+        let first = shards();
+        for _ in 1..JOININGS_PER_SPLIT {
+            root.join().unwrap();
+        }
+        assert_eq!(shards(), first);
+        root.join().unwrap();
+        let second = shards();
+        assert!(second.0 != first.0 && second.1 != first.1);
+
+        let Some(long_ago) = Instant::now().checked_sub(AGE_OF_SPLIT) else { return };
+        root.lock().split_at = long_ago;
+        root.join().unwrap();
+        assert_ne!(shards(), second);
+    }
+
+    #[test]
+    fn sessions_at_one_time_share_one_joining() {
+        let root = Root::new().unwrap();
+        let one = root.join().unwrap();
+        let other = root.join().unwrap();
+        assert!(Arc::ptr_eq(&one, &other));
+        assert_eq!(root.lock().joinings, 1);
+        drop((one, other));
+        assert!(root.lock().joined.upgrade().is_none());
+    }
+
+    #[test]
+    fn nonces_never_repeat_and_run_out_with_an_error() {
+        let root = Root::new().unwrap();
+        let (a, b) = (root.nonce(1).unwrap(), root.nonce(1).unwrap());
+        assert_ne!(a, b);
+        root.nonces.store((1 << COUNTER_BITS) - 1, Ordering::Relaxed);
+        root.nonce(1).unwrap();
+        for _ in 0..3 {
+            assert!(matches!(root.nonce(1), Err(Error::NoncesExhausted)));
+        }
+    }
+
+    #[test]
+    fn debug_of_the_joined_key_hides_it() {
+        assert_eq!(format!("{:?}", Root::new().unwrap().join().unwrap()), boxed::DEBUG_MSG);
+    }
+}

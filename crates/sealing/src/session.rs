@@ -1,0 +1,208 @@
+//! The time during which the root key is joined.
+
+use crate::root::{self, Joined, Root, Salt};
+use crate::{Error, Place};
+use core::fmt;
+use std::sync::Arc;
+
+/// What a sealed block is opened with besides its place: the number under which it was sealed, never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Nonce(u64);
+
+/// A session: as long as it lives, the root key is joined, and everything that seals or opens in this process shares it.
+///
+/// Every operation of a memory begins one of its own. To make a batch of them cheaper, hold one around it:
+///
+/// ```
+/// let batch = sealing::Session::begin()?;
+/// // a thousand unlocks, which join the root key once instead of a thousand times
+/// drop(batch);
+/// # Ok::<(), sealing::Error>(())
+/// ```
+///
+/// A batch trades protection for speed: hold it for moments. The shards are not replaced while it lives.
+#[derive(Debug)]
+pub struct Session {
+    root: &'static Root,
+    joined: Arc<Joined>,
+}
+
+/// Replaces both shards of the root key now, on top of the regular re-splits.
+///
+/// # Errors
+/// [`Error::Page`] where the pages of the shards cannot be opened.
+pub fn resplit() -> Result<(), Error> {
+    Root::current()?.resplit()
+}
+
+impl Session {
+    /// Joins the root key: two system calls, none where another session has it joined. The first call of a process draws
+    /// the key.
+    ///
+    /// # Errors
+    /// [`Error::Page`] where there is no guarded page for the key, [`Error::Cipher`] where there are no random bytes.
+    pub fn begin() -> Result<Self, Error> {
+        let root = Root::current()?;
+        Ok(Self { root, joined: root.join()? })
+    }
+
+    /// How many bytes longer than the message a sealed block is.
+    #[must_use]
+    pub fn overhead(&self) -> usize {
+        self.root.aead.tag_bytes() + size_of::<Salt>()
+    }
+
+    /// Seals `message`, which belongs to `place`, into `block`.
+    ///
+    /// # Errors
+    /// [`Error::Cipher`] unless `block` is [`overhead`](Self::overhead) bytes longer than `message`; [`Error::Forked`] in
+    /// a child of the process that began the session; [`Error::NoncesExhausted`].
+    pub fn seal(&self, place: &Place, message: &[u8], block: &mut [u8]) -> Result<Nonce, Error> {
+        self.check()?;
+        let nonce = Nonce(self.root.nonce(self.joined.generation)?);
+        let Some((sealed, salt)) = block.split_last_chunk_mut::<{ size_of::<Salt>() }>() else {
+            return Err(sodium::Error::Length { argument: "block", bytes: block.len() }.into());
+        };
+        let sealing = self.root.aead.seal(
+            self.key()?,
+            &nonce_bytes(nonce, self.joined.salt)[..self.root.aead.nonce_bytes()],
+            place.associated_data(),
+            message,
+            sealed,
+        );
+        *salt = self.joined.salt;
+        boxed::scrub();
+        sealing?;
+        Ok(nonce)
+    }
+
+    /// Opens `block`, sealed for `place` under `nonce`, into `message`.
+    ///
+    /// # Errors
+    /// [`Error::Cipher`] where anything differs from the sealing, `message` then holds zeros; [`Error::Forked`] where the
+    /// parent of this process sealed it or began the session.
+    pub fn open(&self, place: &Place, nonce: Nonce, block: &[u8], message: &mut [u8]) -> Result<(), Error> {
+        self.check()?;
+        if root::is_foreign(nonce.0, self.joined.generation) {
+            return Err(Error::Forked);
+        }
+        let Some((sealed, salt)) = block.split_last_chunk::<{ size_of::<Salt>() }>() else {
+            return Err(sodium::Error::Length { argument: "block", bytes: block.len() }.into());
+        };
+        let opening = self.root.aead.open(
+            self.key()?,
+            &nonce_bytes(nonce, *salt)[..self.root.aead.nonce_bytes()],
+            place.associated_data(),
+            sealed,
+            message,
+        );
+        boxed::scrub();
+        Ok(opening?)
+    }
+
+    fn key(&self) -> Result<&[u8; sodium::KEY_BYTES], Error> {
+        let bytes = &*self.joined.key;
+        bytes.try_into().map_err(|_| sodium::Error::Length { argument: "key", bytes: bytes.len() }.into())
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.joined.generation == boxed::generation() { Ok(()) } else { Err(Error::Forked) }
+    }
+}
+
+impl fmt::Debug for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(boxed::DEBUG_MSG)
+    }
+}
+
+/// Nonce, salt, and zeros up to the longest nonce of any cipher.
+fn nonce_bytes(nonce: Nonce, salt: Salt) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&nonce.0.to_le_bytes());
+    bytes[8..16].copy_from_slice(&salt);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place::new(*b"test____", 1, 1)
+    }
+
+    fn sealed(message: &[u8]) -> (Nonce, Vec<u8>) {
+        let session = Session::begin().unwrap();
+        let mut block = vec![0; message.len() + session.overhead()];
+        let nonce = session.seal(&place(), message, &mut block).unwrap();
+        (nonce, block)
+    }
+
+    fn opened(nonce: Nonce, block: &[u8]) -> Result<Vec<u8>, Error> {
+        let session = Session::begin().unwrap();
+        let mut message = vec![1; block.len().saturating_sub(session.overhead())];
+        session.open(&place(), nonce, block, &mut message).map(|()| message)
+    }
+
+    #[test]
+    fn what_one_session_sealed_another_opens() {
+        for length in [0, 1, 31, 32, 33, 4096, 100_000] {
+            let message = vec![0xa5; length];
+            let (nonce, block) = sealed(&message);
+            assert_eq!(opened(nonce, &block).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn equal_messages_seal_to_different_blocks() {
+        let ((nonce, block), (other_nonce, other_block)) = (sealed(b"message"), sealed(b"message"));
+        assert_ne!(nonce, other_nonce);
+        assert_ne!(block, other_block);
+    }
+
+    #[test]
+    fn an_altered_swapped_or_moved_block_does_not_open() {
+        let (nonce, block) = sealed(b"message");
+        let (other_nonce, other_block) = sealed(b"message");
+        for at in 0..block.len() {
+            let mut altered = block.clone();
+            altered[at] ^= 0x80;
+            assert!(matches!(opened(nonce, &altered), Err(Error::Cipher(sodium::Error::Forged))));
+        }
+        assert!(matches!(opened(nonce, &other_block), Err(Error::Cipher(_))));
+        assert!(matches!(opened(other_nonce, &block), Err(Error::Cipher(_))));
+        assert!(matches!(opened(nonce, &block[1..]), Err(Error::Cipher(_))));
+        assert!(matches!(opened(nonce, &[]), Err(Error::Cipher(_))));
+        let session = Session::begin().unwrap();
+        let mut message = [7; 7];
+        let elsewhere = Place::new(*b"test____", 2, 1);
+        assert!(session.open(&elsewhere, nonce, &block, &mut message).is_err());
+        assert_eq!(message, [0; 7]);
+        assert_eq!(opened(nonce, &block).unwrap(), b"message");
+    }
+
+    #[test]
+    fn a_resplit_changes_no_ciphertext() {
+        let (nonce, block) = sealed(b"message");
+        for _ in 0..3 {
+            resplit().unwrap();
+        }
+        assert_eq!(opened(nonce, &block).unwrap(), b"message");
+    }
+
+    #[test]
+    fn many_threads_seal_and_open_at_once() {
+        std::thread::scope(|scope| {
+            for thread in 0..4_u8 {
+                scope.spawn(move || {
+                    for round in 0..2000_u32 {
+                        let message = [thread, round.to_le_bytes()[0]];
+                        let (nonce, block) = sealed(&message);
+                        assert_eq!(opened(nonce, &block).unwrap(), message);
+                    }
+                });
+            }
+        });
+    }
+}
