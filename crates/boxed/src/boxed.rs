@@ -6,7 +6,7 @@ use crate::page::Page;
 use crate::{Bytes, DEBUG_MSG, Error, Prot, Protection, Scratch};
 use core::fmt;
 use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
+use core::ops::{Deref, DerefMut, Range};
 use core::slice;
 use zeroize::ZeroizeOnDrop;
 
@@ -112,9 +112,9 @@ impl<T: Bytes> Boxed<T> {
     /// # Errors
     /// [`Error::Forked`] in a child of the process that made the values, [`Error::Lost`], [`Error::Refused`].
     pub fn read(&self) -> Result<Ref<'_, T>, Error> {
-        self.page.check()?;
+        self.page.claim()?;
         self.gate.enter(|| {
-            self.page.check()?;
+            self.page.check_content()?;
             self.page.protect(Prot::ReadOnly)
         })?;
         Ok(Ref { boxed: self })
@@ -148,6 +148,12 @@ impl<T: Bytes> Boxed<T> {
     #[must_use]
     pub fn address(&self) -> usize {
         self.page.data().addr().get()
+    }
+
+    /// The addresses of the values, with the same reservation.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.address()..self.address() + self.size()
     }
 }
 

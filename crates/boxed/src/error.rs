@@ -54,6 +54,13 @@ pub enum Error {
         source: sodium::Error,
     },
 
+    /// No pages are to be had as far as asked from those they are to be apart from.
+    #[error("no guarded pages are to be had {distance} bytes apart")]
+    TooClose {
+        /// The distance asked for, in bytes.
+        distance: usize,
+    },
+
     /// The operating system or libsodium refused a call.
     #[error("cannot {operation}")]
     Refused {

@@ -1,8 +1,13 @@
 //! Any number of readers on any number of threads: the first opens, the last closes.
 
+use core::hint;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::thread;
 
+/// No reader.
+const CLOSED: usize = 0;
+/// One thread is opening or closing; the others wait for the system call it makes.
+const BUSY: usize = usize::MAX;
 /// Beyond this many readers at once the gate stays open for good instead of counting on; no program gets here but by
 /// forgetting guards in a loop.
 const PINNED: usize = usize::MAX / 2;
@@ -10,57 +15,74 @@ const PINNED: usize = usize::MAX / 2;
 /// Counts the readers of something that is closed while there are none.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
+    /// How many readers there are, or [`BUSY`].
     readers: AtomicUsize,
-    /// Held for every step between no reader and one.
-    turn: Mutex<()>,
 }
 
 impl Gate {
     /// Enters, after `open` if this is the first reader.
+    #[inline]
     pub(crate) fn enter<E>(&self, open: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        if self.step_if_open(1) {
+        // Acquire pairs with the Release of the opening: a reader that is not the first sees the gate opened.
+        let before = self.step(Ordering::Acquire, |readers| match readers {
+            CLOSED => BUSY,
+            PINNED.. => readers,
+            _ => readers + 1,
+        });
+        if before != CLOSED {
             return Ok(());
         }
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.step_if_open(1) {
-            return Ok(());
-        }
-        // No reader, and none comes or goes but with the turn that is ours.
-        open()?;
-        // Release: whoever sees the count sees the gate opened.
-        self.readers.store(1, Ordering::Release);
-        Ok(())
+        let opened = open();
+        self.readers.store(if opened.is_ok() { 1 } else { CLOSED }, Ordering::Release);
+        opened
     }
 
     /// Leaves, with `close` if this is the last reader. Each call answers one [`enter`](Self::enter).
+    #[inline]
     pub(crate) fn leave(&self, close: impl FnOnce()) {
-        if self.step_if_open(2) {
-            return;
-        }
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // AcqRel: the reads of every reader that left before happen before `close`.
-        if self.readers.load(Ordering::Relaxed) < PINNED && self.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // AcqRel: what every reader did before it left happens before the closing.
+        let before = self.step(Ordering::AcqRel, |readers| match readers {
+            1 => BUSY,
+            PINNED.. => readers,
+            _ => readers - 1,
+        });
+        if before == 1 {
             close();
+            self.readers.store(CLOSED, Ordering::Release);
         }
     }
 
     /// Forgets readers whose guards were leaked; `&mut` proves that none is alive.
     pub(crate) fn reset(&mut self) {
-        *self.readers.get_mut() = 0;
+        *self.readers.get_mut() = CLOSED;
     }
 
-    /// One reader more (`least` 1) or one fewer (`least` 2) where that neither opens nor closes, that is where there are
-    /// at least `least` readers already.
-    fn step_if_open(&self, least: usize) -> bool {
-        let entering = least == 1;
-        let step = |readers: usize| match readers {
-            PINNED.. => Some(readers),
-            _ if readers < least => None,
-            _ if entering => Some(readers + 1),
-            _ => Some(readers - 1),
-        };
-        // Acquire pairs with the Release of the opening; Release hands this reader's reads to the closing.
-        self.readers.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).is_ok()
+    /// Steps from the count of readers to the `next` one, as soon as no one is opening or closing; returns the count before.
+    #[inline]
+    fn step(&self, success: Ordering, next: impl Fn(usize) -> usize) -> usize {
+        let mut readers = self.readers.load(Ordering::Relaxed);
+        let mut spins = 0;
+        loop {
+            if readers == BUSY {
+                wait(&mut spins);
+                readers = self.readers.load(Ordering::Relaxed);
+                continue;
+            }
+            match self.readers.compare_exchange_weak(readers, next(readers), success, Ordering::Relaxed) {
+                Ok(before) => return before,
+                Err(now) => readers = now,
+            }
+        }
+    }
+}
+
+/// Waits for a thread that is inside one system call: on its processor for a moment, then for the scheduler.
+fn wait(spins: &mut u32) {
+    *spins += 1;
+    if *spins < 100 {
+        hint::spin_loop();
+    } else {
+        thread::yield_now();
     }
 }
 
@@ -68,6 +90,7 @@ impl Gate {
 mod tests {
     use super::*;
     use core::cell::Cell;
+    use core::sync::atomic::AtomicBool;
 
     fn enter(gate: &Gate, opened: &Cell<u32>) {
         gate.enter(|| {
@@ -104,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_count_beyond_all_reason_stays_open_and_never_wraps() {
-        let gate = Gate { readers: AtomicUsize::new(PINNED - 1), ..Gate::default() };
+        let gate = Gate { readers: AtomicUsize::new(PINNED - 1) };
         for _ in 0..3 {
             gate.enter(|| Err(())).unwrap();
         }
@@ -121,5 +144,26 @@ mod tests {
         gate.reset();
         enter(&gate, &opened);
         assert_eq!(opened.get(), 2);
+    }
+
+    #[test]
+    fn no_thread_is_inside_while_the_gate_is_closed() {
+        let (gate, open) = (Gate::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        let opening = || {
+                            assert!(!open.swap(true, Ordering::SeqCst), "opened twice");
+                            Ok::<_, ()>(())
+                        };
+                        gate.enter(opening).unwrap();
+                        assert!(open.load(Ordering::SeqCst), "inside, but closed");
+                        gate.leave(|| assert!(open.swap(false, Ordering::SeqCst), "closed twice"));
+                    }
+                });
+            }
+        });
+        assert!(!open.load(Ordering::SeqCst));
     }
 }

@@ -4,6 +4,7 @@ mod abort;
 mod backing;
 mod boxed;
 mod error;
+mod fragment;
 mod gate;
 mod os;
 mod page;
@@ -12,14 +13,20 @@ mod pool;
 mod process;
 mod protection;
 mod region;
+mod reservation;
 mod scratch;
+mod spot;
+mod twin;
 
 pub use crate::boxed::{Boxed, Ref, RefMut};
 pub use error::Error;
+pub use fragment::Fragment;
 pub use policy::{AtLimit, Backing, Lock, OnFork, Policy, PolicyInUse};
 pub use process::{PerProcess, generation};
 pub use protection::{ForkBehaviour, Prot, Protection, Status, status};
 pub use scratch::Scratch;
+pub use spot::{Origin, Spot};
+pub use twin::Twin;
 
 /// What every type that holds a secret prints in place of its content.
 pub const DEBUG_MSG: &str = "Content of Locked Memory is hidden";

@@ -10,6 +10,7 @@ use crate::abort::{Fatal, abort};
 use crate::pool::{self, CANARY_BYTES, Pool};
 use crate::protection::{Prot, Protection};
 use crate::region::Region;
+use crate::spot::Spot;
 use crate::{Error, os};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -22,6 +23,8 @@ pub(crate) struct Page {
     region: ManuallyDrop<Region>,
     pool: &'static Pool,
     len: usize,
+    /// Whether the region may serve others afterwards.
+    pooled: bool,
     fate: AtomicU8,
 }
 
@@ -35,6 +38,11 @@ const UNMAPPED: u8 = 2;
 impl Page {
     /// `len` bytes, at least one, whose first is aligned for `align` if `len` is a multiple of it.
     pub(crate) fn new(len: usize, align: usize) -> Result<Self, Error> {
+        Self::at(len, align, None)
+    }
+
+    /// The same in pages of their own at `spot`, which serve no one else before or after.
+    pub(crate) fn at(len: usize, align: usize, spot: Option<&Spot>) -> Result<Self, Error> {
         let page = os::page_size();
         if len == 0 {
             return Err(Error::ZeroSize);
@@ -46,8 +54,12 @@ impl Page {
         let needed = len.checked_add(2 * CANARY_BYTES);
         let needed = needed.ok_or(Error::TooLarge { elements: len, element_bytes: 1 })?;
         let pool = pool::current();
-        let region = ManuallyDrop::new(pool.take(needed.div_ceil(page))?);
-        let page = Self { region, pool, len, fate: AtomicU8::new(INTACT) };
+        let region = match spot {
+            None => pool.take(needed.div_ceil(page))?,
+            Some(spot) => spot.take(pool, needed.div_ceil(page))?,
+        };
+        let region = ManuallyDrop::new(region);
+        let page = Self { region, pool, len, pooled: spot.is_none(), fate: AtomicU8::new(INTACT) };
         let canary = page.canary();
         // SAFETY: 16 bytes of the region that lie right before the data, writable now and known to no one else.
         unsafe { canary.copy_from_nonoverlapping(NonNull::from(pool.canary()).cast::<u8>(), CANARY_BYTES) };
@@ -59,6 +71,7 @@ impl Page {
     }
 
     /// The first byte of the data.
+    #[inline]
     pub(crate) fn data(&self) -> NonNull<u8> {
         let usable = self.region.usable();
         // SAFETY: `new` took a region whose usable part is at least `len` and a canary long.
@@ -72,10 +85,22 @@ impl Page {
 
     /// Refuses a page of the parent process, and one whose content is lost.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        self.region.claim()?;
+        self.claim()?;
+        self.check_content()
+    }
+
+    /// Refuses a page of the parent process.
+    #[inline]
+    pub(crate) fn claim(&self) -> Result<(), Error> {
+        self.region.claim()
+    }
+
+    /// Refuses a page whose content is lost.
+    pub(crate) fn check_content(&self) -> Result<(), Error> {
         if self.fate.load(Ordering::Relaxed) == INTACT { Ok(()) } else { Err(Error::Lost) }
     }
 
+    #[inline]
     pub(crate) fn is_foreign(&self) -> bool {
         self.region.is_foreign()
     }
@@ -89,12 +114,14 @@ impl Page {
     }
 
     /// Changes the protection. Callers make sure that no reference into the data outlives the access it needs.
+    #[inline]
     pub(crate) fn protect(&self, prot: Prot) -> Result<(), Error> {
         self.region.protect(prot)
     }
 
     /// Closes the page after a borrow, at any price: where the system refuses, the data is destroyed rather than left
     /// readable, and [`check`](Self::check) says so from then on.
+    #[inline]
     pub(crate) fn close(&self) {
         if self.region.protect(Prot::NoAccess).is_ok() {
             return;
@@ -119,10 +146,8 @@ impl Page {
 
     fn canary_is_whole(&self) -> bool {
         // SAFETY: the canary is part of the region, readable as the caller made sure, and no one writes to it.
-        sodium::memcmp(
-            unsafe { slice::from_raw_parts(self.canary().as_ptr(), CANARY_BYTES) },
-            self.pool.canary(),
-        )
+        let canary = unsafe { self.canary().cast::<[u8; CANARY_BYTES]>().read() };
+        canary == *self.pool.canary()
     }
 }
 
@@ -148,8 +173,10 @@ impl Drop for Page {
         let region = unsafe { ManuallyDrop::take(&mut self.region) };
         if fate == UNMAPPED {
             self.pool.lose(region);
-        } else {
+        } else if self.pooled {
             self.pool.put(region);
+        } else {
+            self.pool.discard(region);
         }
     }
 }

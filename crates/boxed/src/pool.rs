@@ -3,6 +3,7 @@
 //! A pooled region is all zeros. It holds nothing, so it stays writable, and taking it or giving it back costs no system
 //! call.
 
+use crate::backing::Kind;
 use crate::region::{Region, RegionError, lock_limit};
 use crate::{Error, Policy, os, process::PerProcess};
 use core::convert::Infallible;
@@ -81,19 +82,29 @@ impl Pool {
             }
             return Ok(region);
         }
-        match self.make(class) {
-            Err(RegionError::Unlockable(_)) => self.take_at_limit(pages),
+        match self.make(class, Kind::Any) {
+            Err(RegionError::Unlockable(_)) => self.take_at_limit(pages, Kind::Any),
             Err(RegionError::Other(error)) => Err(error),
             Ok(region) => Ok(region),
         }
     }
 
-    fn take_at_limit(&self, pages: usize) -> Result<Region, Error> {
+    /// A new region of `pages` data pages, all zeros and writable, to be given back with [`discard`](Self::discard): it
+    /// lies where it lies for one secret alone.
+    pub(crate) fn take_new(&self, pages: usize, kind: Kind) -> Result<Region, Error> {
+        match self.make(pages, kind) {
+            Err(RegionError::Unlockable(_)) => self.take_at_limit(pages, kind),
+            Err(RegionError::Other(error)) => Err(error),
+            Ok(region) => Ok(region),
+        }
+    }
+
+    fn take_at_limit(&self, pages: usize, kind: Kind) -> Result<Region, Error> {
         let deadline = Instant::now() + Policy::current().patience();
         loop {
             let seen = self.lock().releases;
             self.drain();
-            let refusal = match self.make(pages) {
+            let refusal = match self.make(pages, kind) {
                 Err(RegionError::Unlockable(refusal)) => refusal,
                 Err(RegionError::Other(error)) => return Err(error),
                 Ok(region) => return Ok(region),
@@ -103,7 +114,9 @@ impl Pool {
                 let needed = pages * os::page_size();
                 return Err(lock_limit(needed, self.counts().bytes_locked, refusal));
             }
-            if let Some(region) = self.take_idle(size_class(pages)) {
+            if kind == Kind::Any
+                && let Some(region) = self.take_idle(size_class(pages))
+            {
                 return Ok(region);
             }
         }
@@ -118,8 +131,8 @@ impl Pool {
         Some(region)
     }
 
-    fn make(&self, pages: usize) -> Result<Region, RegionError> {
-        let region = Region::new(pages)?;
+    fn make(&self, pages: usize, kind: Kind) -> Result<Region, RegionError> {
+        let region = Region::new(pages, kind)?;
         let mut state = self.lock();
         state.counts.in_use += in_pages(&region);
         state.counts.bytes_locked += locked_bytes(&region);
@@ -141,7 +154,7 @@ impl Pool {
     }
 
     /// Gives a region that was in use back to the system.
-    fn discard(&self, region: Region) {
+    pub(crate) fn discard(&self, region: Region) {
         let (pages, locked) = (in_pages(&region), locked_bytes(&region));
         drop(region);
         self.forget(pages, locked);
@@ -159,6 +172,13 @@ impl Pool {
         state.counts.in_use -= pages;
         state.counts.bytes_locked -= locked_bytes;
         self.announce_release(state);
+    }
+
+    /// Counts in a page of someone else's that holds something and is locked, and stays so for good.
+    pub(crate) fn count_in(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.counts.in_use += bytes / os::page_size();
+        state.counts.bytes_locked += bytes;
     }
 
     /// Gives every idle region back to the system.

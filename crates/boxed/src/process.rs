@@ -11,13 +11,18 @@ use std::fmt;
 ///
 /// It costs no system call: a word that reads zero after a fork holds it, and the first caller in a child draws the next
 /// number. Two children of one parent may have the same generation.
+#[inline]
 pub fn generation() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
     let token = os::fork_token();
-    let now = token.load(Ordering::Acquire);
-    if now != 0 {
-        return now;
+    match token.load(Ordering::Acquire) {
+        0 => draw_generation(token),
+        now => now,
     }
+}
+
+#[cold]
+fn draw_generation(token: &AtomicU64) -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
     let next = LAST.fetch_add(1, Ordering::AcqRel) + 1;
     match token.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => next,

@@ -1,9 +1,10 @@
 //! A run of pages and what the system granted for it.
 #![allow(unsafe_code)]
 
-use crate::backing::Source;
+use crate::backing::{Kind, Source};
 use crate::protection::{ForkBehaviour, Prot, Protection};
 use crate::{Error, Policy, os, process};
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
@@ -22,9 +23,9 @@ pub(crate) struct Region {
 
 impl Region {
     /// Makes a region of `pages` data pages under the policy in force.
-    pub(crate) fn new(pages: usize) -> Result<Self, RegionError> {
+    pub(crate) fn new(pages: usize, kind: Kind) -> Result<Self, RegionError> {
         let policy = Policy::current();
-        let source = Source::new(pages).map_err(RegionError::Other)?;
+        let source = Source::new(pages, kind).map_err(RegionError::Other)?;
         // `sodium_malloc` locks too and ignores a failure; the kernel counts a page locked twice once.
         let locked = match source.lock() {
             Ok(()) => true,
@@ -54,8 +55,15 @@ impl Region {
     }
 
     /// The bytes free to use, flush with the guard page behind them.
+    #[inline]
     pub(crate) fn usable(&self) -> NonNull<[u8]> {
         self.source.usable()
+    }
+
+    /// The addresses of the data pages.
+    pub(crate) fn span(&self) -> Range<usize> {
+        let pages = self.source.pages();
+        pages.addr().get()..pages.addr().get() + pages.len()
     }
 
     /// The size of the data pages, in bytes.
@@ -68,11 +76,17 @@ impl Region {
     }
 
     /// Refuses a region of the parent process, or adopts it where the policy says so.
+    #[inline]
     pub(crate) fn claim(&self) -> Result<(), Error> {
         let now = process::generation();
         if self.generation.load(Ordering::Relaxed) == now {
             return Ok(());
         }
+        self.adopt(now)
+    }
+
+    #[cold]
+    fn adopt(&self, now: u64) -> Result<(), Error> {
         let policy = Policy::current();
         if !policy.inherits() {
             return Err(Error::Forked);
@@ -89,10 +103,12 @@ impl Region {
     }
 
     /// Whether the region belongs to the parent of this process and is not to be touched here.
+    #[inline]
     pub(crate) fn is_foreign(&self) -> bool {
         self.generation.load(Ordering::Relaxed) != process::generation() && !Policy::current().inherits()
     }
 
+    #[inline]
     pub(crate) fn prot(&self) -> Prot {
         match self.prot.load(Ordering::Relaxed) {
             0 => Prot::NoAccess,
@@ -102,6 +118,7 @@ impl Region {
     }
 
     /// Changes the protection: one system call, none where nothing changes. Callers order their calls among themselves.
+    #[inline]
     pub(crate) fn protect(&self, prot: Prot) -> Result<(), Error> {
         if self.prot() == prot {
             return Ok(());

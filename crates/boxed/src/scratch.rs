@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::page::Page;
-use crate::{Boxed, Bytes, DEBUG_MSG, Error, Prot};
+use crate::{Boxed, Bytes, DEBUG_MSG, Error, Prot, Spot};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -43,6 +43,17 @@ impl<T: Bytes> Scratch<T> {
         let bytes = len.checked_mul(size_of::<T>());
         let bytes = bytes.ok_or(Error::TooLarge { elements: len, element_bytes: size_of::<T>() })?;
         let page = Page::new(bytes, align_of::<T>())?;
+        Ok(Self { page, len, _values: PhantomData })
+    }
+
+    /// `len` values of zero bytes in new pages at `spot`, which serve no other secret before or after.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new), and [`Error::TooClose`] where no pages are to be had at the distance.
+    pub fn at(spot: &Spot, len: usize) -> Result<Self, Error> {
+        let bytes = len.checked_mul(size_of::<T>());
+        let bytes = bytes.ok_or(Error::TooLarge { elements: len, element_bytes: size_of::<T>() })?;
+        let page = Page::at(bytes, align_of::<T>(), Some(spot))?;
         Ok(Self { page, len, _values: PhantomData })
     }
 

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod pair;
 mod place;
 mod root;
 mod session;
 mod shards;
 
 pub use error::Error;
+pub use pair::{Left, Pair};
 pub use place::Place;
 pub use session::{Nonce, Session, resplit};

@@ -1,8 +1,8 @@
 //! The root key of this process.
 
 use crate::Error;
-use crate::shards::{KEY_BYTES, Shards};
-use boxed::{PerProcess, Scratch};
+use crate::shards::{Joint, Shards};
+use boxed::PerProcess;
 use core::sync::atomic::{AtomicU64, Ordering};
 use sodium::Aead;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -41,7 +41,7 @@ pub(crate) type Salt = [u8; 8];
 
 /// The key, joined in a guarded page that is wiped when the last session drops it.
 pub(crate) struct Joined {
-    pub(crate) key: Scratch<u8>,
+    pub(crate) joint: Joint,
     pub(crate) generation: u64,
     pub(crate) salt: Salt,
 }
@@ -64,6 +64,8 @@ impl Root {
     }
 
     /// The joined key: shared where a session already has it, else joined now.
+    ///
+    /// The caller scrubs what the joining left on the dead stack.
     pub(crate) fn join(&self) -> Result<Arc<Joined>, Error> {
         let generation = boxed::generation();
         let mut key = self.lock();
@@ -75,19 +77,16 @@ impl Root {
             sodium::random_bytes(&mut salt)?;
             key.salt = (generation, salt);
         }
-        let mut scratch = Scratch::new(KEY_BYTES)?;
-        key.join(&mut scratch)?;
-        let joined = Arc::new(Joined { key: scratch, generation, salt: key.salt.1 });
+        let mut joint = Joint::new()?;
+        key.join(&mut joint)?;
+        let joined = Arc::new(Joined { joint, generation, salt: key.salt.1 });
         key.joined = Arc::downgrade(&joined);
-        drop(key);
-        boxed::scrub();
         Ok(joined)
     }
 
     /// Replaces both shards now.
     pub(crate) fn resplit(&self) -> Result<(), Error> {
-        let mut scratch = Scratch::new(KEY_BYTES)?;
-        self.lock().resplit(&mut scratch)?;
+        self.lock().resplit(&mut Joint::new()?)?;
         boxed::scrub();
         Ok(())
     }
@@ -110,16 +109,16 @@ impl Root {
 }
 
 impl Key {
-    fn join(&mut self, key: &mut [u8]) -> Result<(), Error> {
+    fn join(&mut self, joint: &mut Joint) -> Result<(), Error> {
         self.joinings += 1;
         if self.joinings >= JOININGS_PER_SPLIT || self.split_at.elapsed() >= AGE_OF_SPLIT {
-            return self.resplit(key);
+            return self.resplit(joint);
         }
-        self.shards.join(key)
+        self.shards.join(joint)
     }
 
-    fn resplit(&mut self, key: &mut [u8]) -> Result<(), Error> {
-        self.shards.join_and_resplit(key)?;
+    fn resplit(&mut self, joint: &mut Joint) -> Result<(), Error> {
+        self.shards.join_and_resplit(joint)?;
         self.joinings = 0;
         self.split_at = Instant::now();
         Ok(())

@@ -3,6 +3,7 @@
 use crate::root::{self, Joined, Root, Salt};
 use crate::{Error, Place};
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// What a sealed block is opened with besides its place: the number under which it was sealed, never given twice.
@@ -25,6 +26,8 @@ pub struct Nonce(u64);
 pub struct Session {
     root: &'static Root,
     joined: Arc<Joined>,
+    /// Whether the joining may have left a trace on the dead stack.
+    traces: AtomicBool,
 }
 
 /// Replaces both shards of the root key now, on top of the regular re-splits.
@@ -43,7 +46,7 @@ impl Session {
     /// [`Error::Page`] where there is no guarded page for the key, [`Error::Cipher`] where there are no random bytes.
     pub fn begin() -> Result<Self, Error> {
         let root = Root::current()?;
-        Ok(Self { root, joined: root.join()? })
+        Ok(Self { root, joined: root.join()?, traces: AtomicBool::new(true) })
     }
 
     /// How many bytes longer than the message a sealed block is.
@@ -71,7 +74,7 @@ impl Session {
             sealed,
         );
         *salt = self.joined.salt;
-        boxed::scrub();
+        self.scrub();
         sealing?;
         Ok(nonce)
     }
@@ -96,17 +99,29 @@ impl Session {
             sealed,
             message,
         );
-        boxed::scrub();
+        self.scrub();
         Ok(opening?)
     }
 
+    fn scrub(&self) {
+        boxed::scrub();
+        self.traces.store(false, Ordering::Relaxed);
+    }
+
     fn key(&self) -> Result<&[u8; sodium::KEY_BYTES], Error> {
-        let bytes = &*self.joined.key;
-        bytes.try_into().map_err(|_| sodium::Error::Length { argument: "key", bytes: bytes.len() }.into())
+        self.joined.joint.key().ok_or(sodium::Error::Length { argument: "key", bytes: 0 }.into())
     }
 
     fn check(&self) -> Result<(), Error> {
         if self.joined.generation == boxed::generation() { Ok(()) } else { Err(Error::Forked) }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if *self.traces.get_mut() {
+            boxed::scrub();
+        }
     }
 }
 

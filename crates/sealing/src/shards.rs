@@ -1,69 +1,90 @@
 //! A 32-byte key as two shards: `L` random, `R = K xor BLAKE2b(L)`.
 
 use crate::Error;
-use boxed::{Boxed, Scratch};
+use boxed::{Scratch, Twin};
 use sodium::blake2b;
 
 /// The length of a key and of each shard, in bytes.
 pub(crate) const KEY_BYTES: usize = sodium::KEY_BYTES;
 
-/// Two shards in two different pages of one guarded range, so that one system call opens both.
-///
-/// The range is a row of slots as long as a key. Its first and its last slot lie a page apart; those between stay zero.
+/// Two shards, which lie in two guarded pages that are reached by different means.
 pub(crate) struct Shards {
-    slots: Boxed<[u8; KEY_BYTES]>,
+    twin: Twin<KEY_BYTES>,
     /// How often the shards were replaced.
     splits: u64,
+}
+
+/// Guarded memory for one joining: the key, and room for what it is joined from.
+pub(crate) struct Joint {
+    bytes: Scratch<u8>,
+}
+
+impl Joint {
+    pub(crate) fn new() -> Result<Self, Error> {
+        Ok(Self { bytes: Scratch::new(KEY_BYTES + Twin::<KEY_BYTES>::ROOM)? })
+    }
+
+    /// The key, zeros before a joining.
+    pub(crate) fn key(&self) -> Option<&[u8; KEY_BYTES]> {
+        self.bytes.first_chunk()
+    }
+
+    fn parts(&mut self) -> (&mut [u8], &mut [u8]) {
+        self.bytes.split_at_mut(KEY_BYTES)
+    }
 }
 
 impl Shards {
     /// Splits a new random key.
     pub(crate) fn of_a_random_key() -> Result<Self, Error> {
-        let slots = boxed::page_size() / KEY_BYTES + 1;
-        let mut scratch = Scratch::<[u8; KEY_BYTES]>::new(slots)?;
-        let [left, .., right] = &mut *scratch else { return Err(boxed::Error::ZeroSize.into()) };
         // K xor BLAKE2b(L) of a random K is a random R.
-        sodium::random_bytes(left)?;
-        sodium::random_bytes(right)?;
-        Ok(Self { slots: scratch.close()?, splits: 0 })
+        let mut random = Scratch::<[u8; KEY_BYTES]>::new(2)?;
+        sodium::random_bytes(random.as_flattened_mut())?;
+        Ok(Self { twin: Twin::new(&random[0], &random[1])?, splits: 0 })
     }
 
-    /// Joins the key into `key`.
-    pub(crate) fn join(&self, key: &mut [u8]) -> Result<(), Error> {
-        let slots = self.slots.read()?;
-        let [left, .., right] = &*slots else { return Err(boxed::Error::ZeroSize.into()) };
-        blake2b(key, left, &[])?;
-        xor_into(key, right);
-        Ok(())
+    /// Joins the key into `joint`.
+    pub(crate) fn join(&self, joint: &mut Joint) -> Result<(), Error> {
+        let (key, room) = joint.parts();
+        self.twin.read(room, |left, right| {
+            blake2b(key, left, &[])?;
+            xor_into(key, right);
+            Ok(())
+        })?
     }
 
-    /// Joins the key into `key` and replaces both shards.
+    /// Joins the key into `joint` and replaces both shards.
     ///
     /// The new left shard is a pseudo-random function, keyed with the key itself, of a count: to everyone who does not
-    /// have the key it is as good as random, and it costs no system call.
-    pub(crate) fn join_and_resplit(&mut self, key: &mut [u8]) -> Result<(), Error> {
+    /// have the key it is as good as random.
+    pub(crate) fn join_and_resplit(&mut self, joint: &mut Joint) -> Result<(), Error> {
+        self.join(joint)?;
         let count = self.splits + 1;
-        let mut slots = self.slots.write()?;
-        let [left, .., right] = &mut *slots else { return Err(boxed::Error::ZeroSize.into()) };
-        blake2b(key, left, &[])?;
-        xor_into(key, right);
-        blake2b(left, &count.to_le_bytes(), key)?;
-        blake2b(right, left, &[])?;
-        xor_into(right, key);
+        let (key, room) = joint.parts();
+        let (new_left, _) = room.split_at_mut(KEY_BYTES);
+        blake2b(new_left, &count.to_le_bytes(), key)?;
+        // The key's part of `joint` becomes the new right shard, and the key again after it was stored.
+        let mask = |shard: &mut [u8], left: &[u8]| -> Result<(), Error> {
+            let mut hash = Scratch::<u8>::new(KEY_BYTES)?;
+            blake2b(&mut hash, left, &[])?;
+            xor_into(shard, &hash);
+            Ok(())
+        };
+        mask(key, new_left)?;
+        let stored = self.twin.write(|left, right| {
+            left.copy_from_slice(new_left);
+            right.copy_from_slice(key);
+        });
+        mask(key, new_left)?;
+        sodium::memzero(room);
+        stored?;
         self.splits = count;
         Ok(())
     }
 
     #[cfg(test)]
     pub(crate) fn copy(&self) -> ([u8; KEY_BYTES], [u8; KEY_BYTES]) {
-        let slots = self.slots.read().unwrap();
-        (slots[0], slots[slots.len() - 1])
-    }
-
-    #[cfg(test)]
-    pub(crate) fn addresses(&self) -> (usize, usize) {
-        let first = self.slots.address();
-        (first, first + self.slots.size() - KEY_BYTES)
+        self.twin.read(&mut [0; Twin::<KEY_BYTES>::ROOM], |left, right| (*left, *right)).unwrap()
     }
 }
 
@@ -78,9 +99,9 @@ mod tests {
     use super::*;
 
     fn joined(shards: &Shards) -> [u8; KEY_BYTES] {
-        let mut key = [0; KEY_BYTES];
-        shards.join(&mut key).unwrap();
-        key
+        let mut joint = Joint::new().unwrap();
+        shards.join(&mut joint).unwrap();
+        *joint.key().unwrap()
     }
 
     #[test]
@@ -96,9 +117,9 @@ mod tests {
         let key = joined(&shards);
         let mut seen = vec![shards.copy()];
         for _ in 0..50 {
-            let mut again = [0; KEY_BYTES];
+            let mut again = Joint::new().unwrap();
             shards.join_and_resplit(&mut again).unwrap();
-            assert_eq!(again, key);
+            assert_eq!(*again.key().unwrap(), key);
             assert_eq!(joined(&shards), key);
             let (left, right) = shards.copy();
             assert!(seen.iter().all(|(l, r)| *l != left && *r != right));
@@ -117,10 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn the_shards_lie_in_different_pages_without_access() {
-        let shards = Shards::of_a_random_key().unwrap();
-        let (left, right) = shards.addresses();
+    fn the_shards_lie_in_different_pages() {
+        let (left, right) = Shards::of_a_random_key().unwrap().twin.addresses();
         assert_ne!(left / boxed::page_size(), right / boxed::page_size());
-        assert_eq!(shards.slots.prot(), boxed::Prot::NoAccess);
     }
 }

@@ -54,6 +54,7 @@ impl Guarded {
 
     /// The address of the first byte.
     #[must_use]
+    #[inline]
     pub fn start(&self) -> NonNull<u8> {
         self.start
     }
@@ -61,6 +62,7 @@ impl Guarded {
     /// The length in bytes.
     #[must_use]
     #[allow(clippy::len_without_is_empty)] // a length to compute with, not a collection
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -69,6 +71,7 @@ impl Guarded {
     ///
     /// # Errors
     /// [`Error::Os`]; the protection is then what it was.
+    #[inline]
     pub fn protect(&self, access: Access) -> Result<(), Error> {
         let start = self.start.as_ptr().cast::<c_void>();
         match access {
@@ -112,6 +115,7 @@ impl Drop for Guarded {
     }
 }
 
+#[inline]
 fn outcome(call: &'static str, code: c_int) -> Result<(), Error> {
     if code == 0 { Ok(()) } else { Err(Error::Os { call, source: io::Error::last_os_error() }) }
 }

@@ -10,6 +10,8 @@
 //! | comparing in constant time | [`memcmp`] | `sodium_memcmp` |
 //! | random bytes | [`random_bytes`] | `randombytes_buf` |
 //! | hashing | [`blake2b()`] | `crypto_generichash_blake2b` |
+//! | a key from a passphrase | [`argon2id`] | `crypto_pwhash_argon2id` |
+//! | masking | [`stream_xor()`] | `crypto_stream_xchacha20` |
 //! | sealing | [`Aead`] | `crypto_aead_aegis256`, `crypto_aead_xchacha20poly1305_ietf` |
 //!
 //! Reference: <https://doc.libsodium.org>.
@@ -18,8 +20,10 @@ mod aead;
 mod blake2b;
 mod guarded;
 mod memory;
+mod pwhash;
 mod random;
 mod scrub;
+mod stream;
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +33,10 @@ pub use aead::{Aead, KEY_BYTES};
 pub use blake2b::blake2b;
 pub use guarded::{Access, Guarded};
 pub use memory::{memcmp, memzero};
+pub use pwhash::{ARGON2ID_MEMORY_KIB_MIN, ARGON2ID_OPERATIONS_MIN, ARGON2ID_SALT_BYTES, argon2id};
 pub use random::random_bytes;
 pub use scrub::scrub;
+pub use stream::{STREAM_NONCE_BYTES, stream_xor};
 
 /// Why a call into libsodium did not do what was asked.
 #[derive(Debug)]
@@ -48,6 +54,18 @@ pub enum Error {
     /// The authentication tag does not match: the sealed bytes, the nonce, the associated data or the key are
     /// not those of the sealing.
     Forged,
+    /// A passphrase is to be hashed at a cost that the function does not take.
+    Cost {
+        /// The passes over the memory.
+        operations: u32,
+        /// The memory, in KiB.
+        memory_kib: u32,
+    },
+    /// There is no memory to hash a passphrase in.
+    OutOfMemory {
+        /// How many bytes were to be had.
+        bytes: usize,
+    },
     /// The operating system refused.
     Os {
         /// The libsodium function that reported it.
@@ -65,6 +83,10 @@ impl fmt::Display for Error {
                 write!(f, "{bytes} bytes is no valid length of the {argument}")
             }
             Self::Forged => f.write_str("the authentication tag does not match"),
+            Self::Cost { operations, memory_kib } => {
+                write!(f, "{operations} passes over {memory_kib} KiB is no valid cost of Argon2id")
+            }
+            Self::OutOfMemory { bytes } => write!(f, "cannot allocate {bytes} bytes to hash a passphrase in"),
             Self::Os { call, .. } => write!(f, "{call} failed"),
         }
     }
@@ -85,6 +107,7 @@ impl core::error::Error for Error {
 ///
 /// # Errors
 /// [`Error::Unavailable`] where the system has no source of random bytes.
+#[inline]
 pub fn init() -> Result<(), Error> {
     static READY: AtomicBool = AtomicBool::new(false);
     if READY.load(Ordering::Acquire) {

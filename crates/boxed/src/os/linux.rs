@@ -1,6 +1,8 @@
 //! Linux and Android.
 #![allow(unsafe_code)]
 
+#[path = "memfd.rs"]
+mod memfd;
 #[path = "posix.rs"]
 mod posix;
 
@@ -10,7 +12,8 @@ use core::sync::atomic::AtomicU64;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::io;
 
-pub(crate) use posix::{lock_limit, page_size, unmap};
+pub(crate) use memfd::RamFile;
+pub(crate) use posix::{lock, lock_limit, page_size, protect, reserve, unmap};
 
 /// `MADV_DONTDUMP`, see `madvise(2)`.
 pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {
@@ -32,6 +35,7 @@ pub(crate) fn forbid_merging(pages: NonNull<[u8]>) -> io::Result<()> {
 
 /// A word in a page of its own with `MADV_WIPEONFORK`, which catches every way to fork, and with a `pthread_atfork`
 /// handler besides for kernels that do not know the advice.
+#[inline]
 pub(crate) fn fork_token() -> &'static AtomicU64 {
     posix::fork_token(wiped_page)
 }

@@ -11,6 +11,10 @@
 //! | `lock_limit` | how many bytes this process may lock; `None` is no limit, or none that the system tells |
 //! | `fork_token` | a word that reads zero in a forked child |
 //! | `unmap` | takes pages away when their protection cannot be changed any more |
+//! | `reserve` | sets address space aside, without access, at or near an address if there is one to wish for |
+//! | `protect` | changes the protection of reserved pages |
+//! | `lock` | locks reserved pages in RAM |
+//! | `RamFile` | a file in RAM alone, which is read without being mapped readable |
 
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
 #[cfg_attr(all(unix, not(any(target_os = "linux", target_os = "android"))), path = "unix.rs")]
@@ -19,5 +23,7 @@
 mod imp;
 
 pub(crate) use imp::{
-    exclude_from_dumps, forbid_merging, fork_token, lock_limit, page_size, unmap, wipe_on_fork,
+    RamFile,
+    exclude_from_dumps, forbid_merging, fork_token, lock, lock_limit, page_size, protect, reserve, unmap,
+    wipe_on_fork,
 };

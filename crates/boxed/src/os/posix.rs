@@ -1,8 +1,10 @@
 //! What every Unix shares.
 
+use crate::protection::Prot;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 
@@ -23,17 +25,48 @@ pub(crate) fn unmap(pages: NonNull<[u8]>) -> io::Result<()> {
     Ok(())
 }
 
+/// `mmap(2)` with `PROT_NONE`. The address is a wish: what lies there already is left alone.
+pub(crate) fn reserve(bytes: usize, at: usize) -> io::Result<NonNull<[u8]>> {
+    let wish = ptr::without_provenance_mut::<c_void>(at);
+    // SAFETY: without `MAP_FIXED` a new mapping disturbs no other, whatever address it is given.
+    let start = unsafe { rustix::mm::mmap_anonymous(wish, bytes, ProtFlags::empty(), MapFlags::PRIVATE) }?;
+    let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok(NonNull::slice_from_raw_parts(start, bytes))
+}
+
+/// `mprotect(2)`.
+pub(crate) fn protect(pages: NonNull<[u8]>, prot: Prot) -> io::Result<()> {
+    let access = match prot {
+        Prot::NoAccess => MprotectFlags::empty(),
+        Prot::ReadOnly => MprotectFlags::READ,
+        Prot::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
+    };
+    // SAFETY: the pages belong to the caller, who makes sure that no reference needs the access that is taken away.
+    unsafe { rustix::mm::mprotect(pages.cast::<c_void>().as_ptr(), pages.len(), access) }?;
+    Ok(())
+}
+
+/// `mlock(2)`.
+pub(crate) fn lock(pages: NonNull<[u8]>) -> io::Result<()> {
+    // SAFETY: the pages belong to the caller; the call changes no byte of them.
+    unsafe { rustix::mm::mlock(pages.cast::<c_void>().as_ptr(), pages.len()) }?;
+    Ok(())
+}
+
 static TOKEN: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 /// The word that reads zero in a forked child: the one `special` makes, else a static one. A `pthread_atfork` handler
 /// zeros either.
 ///
 /// It takes no lock, so a fork at any moment finds it usable.
+#[inline]
 pub(crate) fn fork_token(special: fn() -> Option<&'static AtomicU64>) -> &'static AtomicU64 {
+    known_token().unwrap_or_else(|| make_token(special))
+}
+
+#[cold]
+fn make_token(special: fn() -> Option<&'static AtomicU64>) -> &'static AtomicU64 {
     static PLAIN: AtomicU64 = AtomicU64::new(0);
-    if let Some(token) = known_token() {
-        return token;
-    }
     let made = special().unwrap_or(&PLAIN);
     let address = ptr::from_ref(made).cast_mut();
     if TOKEN.compare_exchange(ptr::null_mut(), address, Ordering::AcqRel, Ordering::Acquire).is_ok() {
@@ -43,6 +76,7 @@ pub(crate) fn fork_token(special: fn() -> Option<&'static AtomicU64>) -> &'stati
     known_token().unwrap_or(made)
 }
 
+#[inline]
 fn known_token() -> Option<&'static AtomicU64> {
     // SAFETY: the pointer is null or that of a word that lives as long as the program.
     unsafe { TOKEN.load(Ordering::Acquire).as_ref() }

@@ -1,6 +1,8 @@
 //! macOS, iOS and the BSDs.
 #![allow(unsafe_code)]
 
+#[path = "no_memfd.rs"]
+mod no_memfd;
 #[path = "posix.rs"]
 mod posix;
 
@@ -8,7 +10,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 use std::io;
 
-pub(crate) use posix::{lock_limit, page_size, unmap};
+pub(crate) use no_memfd::RamFile;
+pub(crate) use posix::{lock, lock_limit, page_size, protect, reserve, unmap};
 
 /// `MADV_NOCORE` on FreeBSD, see `madvise(2)`; the other systems have nothing of the kind for one range of pages.
 pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {

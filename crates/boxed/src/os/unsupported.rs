@@ -1,8 +1,14 @@
 //! Any other system: everything compiles, libsodium decides what an allocation is worth, and the report says "no".
 
+#[path = "no_memfd.rs"]
+mod no_memfd;
+
+use crate::protection::Prot;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 use std::io;
+
+pub(crate) use no_memfd::RamFile;
 
 pub(crate) fn page_size() -> usize {
     4096
@@ -30,5 +36,20 @@ pub(crate) fn fork_token() -> &'static AtomicU64 {
 }
 
 pub(crate) fn unmap(_pages: NonNull<[u8]>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Not implemented: libsodium's allocator serves instead.
+pub(crate) fn reserve(_bytes: usize, _at: usize) -> io::Result<NonNull<[u8]>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing is reserved, so there is nothing to protect.
+pub(crate) fn protect(_pages: NonNull<[u8]>, _prot: Prot) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing is reserved, so there is nothing to lock.
+pub(crate) fn lock(_pages: NonNull<[u8]>) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,11 +1,17 @@
 //! Windows: pages are locked (`VirtualLock`) and protected through libsodium; there is no fork.
 #![allow(unsafe_code)]
 
+#[path = "no_memfd.rs"]
+mod no_memfd;
+
+use crate::protection::Prot;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 use std::io;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
+
+pub(crate) use no_memfd::RamFile;
 
 /// `GetSystemInfo`.
 pub(crate) fn page_size() -> usize {
@@ -47,5 +53,20 @@ pub(crate) fn fork_token() -> &'static AtomicU64 {
 
 /// Part of an allocation cannot be released on Windows; the caller ends the process instead.
 pub(crate) fn unmap(_pages: NonNull<[u8]>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Not implemented: libsodium's allocator serves instead.
+pub(crate) fn reserve(_bytes: usize, _at: usize) -> io::Result<NonNull<[u8]>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing is reserved, so there is nothing to protect.
+pub(crate) fn protect(_pages: NonNull<[u8]>, _prot: Prot) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing is reserved, so there is nothing to lock.
+pub(crate) fn lock(_pages: NonNull<[u8]>) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,0 +1,47 @@
+//! A file that exists in RAM alone, see `memfd_create(2)`.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use rustix::fs::{MemfdFlags, Mode};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// A nameless file in RAM, open in this process only: closed on `exec`, and without permission for anyone to open it
+/// again.
+#[derive(Debug)]
+pub(crate) struct RamFile(OwnedFd);
+
+impl RamFile {
+    /// A file of `bytes` zero bytes.
+    pub(crate) fn new(bytes: usize) -> io::Result<Self> {
+        let file = rustix::fs::memfd_create("stronghold", MemfdFlags::CLOEXEC)?;
+        rustix::fs::fchmod(&file, Mode::empty())?;
+        rustix::fs::ftruncate(&file, bytes as u64)?;
+        Ok(Self(file))
+    }
+
+    /// Maps the file over `pages`, writable, shared with its readers, and absent in forked children.
+    pub(crate) fn map(&self, pages: NonNull<[u8]>) -> io::Result<()> {
+        let (start, access) = (pages.cast::<c_void>().as_ptr(), ProtFlags::READ | ProtFlags::WRITE);
+        // SAFETY: the caller reserved the pages, so that replacing what is mapped there disturbs no one.
+        unsafe {
+            rustix::mm::mmap(start, pages.len(), access, MapFlags::SHARED | MapFlags::FIXED, &self.0, 0)
+        }?;
+        // SAFETY: the pages are those just mapped; the advice changes no byte of them.
+        unsafe { rustix::mm::madvise(start, pages.len(), Advice::LinuxDontFork) }?;
+        Ok(())
+    }
+
+    /// Reads from the start of the file: one system call.
+    pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::pread(&self.0, bytes, 0)?)
+    }
+}
+
+#[cfg(test)]
+impl std::os::fd::AsRawFd for RamFile {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}

@@ -1,0 +1,178 @@
+//! Address space set aside: pages that someone opens, between two guard pages.
+//!
+//! ```text
+//!  guard     |  middle                          |  guard
+//!  no access |  no access until opened or mapped |  no access
+//! ```
+#![allow(unsafe_code)]
+
+use crate::protection::Prot;
+use crate::{Error, os};
+use core::ptr::NonNull;
+use std::io;
+
+/// How many random addresses are tried before the system chooses one.
+const ATTEMPTS: u32 = 16;
+
+/// Addresses of this process that no one else gets. New, none of them is accessible. Dropped, whatever is mapped there
+/// goes back to the system, unwiped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    /// Guard, middle, guard.
+    all: NonNull<[u8]>,
+}
+
+// SAFETY: the addresses belong to this value alone, and the system calls it makes are bound to no thread.
+unsafe impl Send for Reservation {}
+// SAFETY: `&Reservation` allows nothing but system calls on the range, which the kernel serialises.
+unsafe impl Sync for Reservation {}
+
+impl Reservation {
+    /// A middle of `pages` pages at an address of the system's choice.
+    pub(crate) fn new(pages: usize) -> Result<Self, Error> {
+        Self::reserve(pages, 0)
+    }
+
+    /// A middle of `pages` pages at a random address: anywhere in the user part of a 64-bit address space, and anywhere in
+    /// its lower parts on systems that have less of it.
+    pub(crate) fn at_random(pages: usize) -> Result<Self, Error> {
+        for attempt in 0..ATTEMPTS {
+            let wish = random_address(attempt)?;
+            // An address that is taken, or that this system does not have, gives another or an error.
+            if let Ok(reservation) = Self::reserve(pages, wish)
+                && reservation.all.addr().get() == wish
+            {
+                return Ok(reservation);
+            }
+        }
+        Self::new(pages)
+    }
+
+    /// The pages between the guards.
+    pub(crate) fn middle(&self) -> NonNull<[u8]> {
+        let page = os::page_size();
+        // SAFETY: the reservation is at least two pages long.
+        let start = unsafe { self.all.cast::<u8>().add(page) };
+        NonNull::slice_from_raw_parts(start, self.all.len() - 2 * page)
+    }
+
+    /// Changes the protection of the middle. Opened for the first time, it is anonymous memory of zeros.
+    pub(crate) fn protect(&self, prot: Prot) -> io::Result<()> {
+        os::protect(self.middle(), prot)
+    }
+
+    /// Locks the middle in RAM.
+    pub(crate) fn lock(&self) -> io::Result<()> {
+        os::lock(self.middle())
+    }
+
+    fn reserve(pages: usize, at: usize) -> Result<Self, Error> {
+        let page = os::page_size();
+        let bytes = pages.checked_add(2).and_then(|pages| pages.checked_mul(page));
+        let bytes = bytes.ok_or(Error::TooLarge { elements: pages, element_bytes: page })?;
+        match os::reserve(bytes, at) {
+            Ok(all) => Ok(Self { all }),
+            Err(source) => {
+                Err(Error::Allocation { bytes, source: sodium::Error::Os { call: "mmap", source } })
+            }
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // The system refuses only addresses that were never mapped, or when it is out of memory for a split that this is
+        // not; what it refuses stays as it is, without harm but for the room it takes.
+        drop(os::unmap(self.all));
+    }
+}
+
+/// A random multiple of the page size; the more attempts were made, the nearer to zero.
+fn random_address(attempt: u32) -> Result<usize, Error> {
+    let mut bytes = [0; size_of::<usize>()];
+    sodium::random_bytes(&mut bytes)
+        .map_err(|source| Error::Refused { operation: "draw a random address", source })?;
+    Ok(address_of(usize::from_ne_bytes(bytes), attempt))
+}
+
+fn address_of(random: usize, attempt: u32) -> usize {
+    // A quarter of what x86-64 and most others give a process, down to what the smallest 64-bit systems give.
+    let (lowest, bits) = if usize::BITS == 64 { (1 << 32, 45 - attempt / 2) } else { (1 << 28, 30) };
+    (lowest + random % ((1 << bits) - lowest)) / os::page_size() * os::page_size()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_opens_and_closes_and_is_as_long_as_asked() {
+        let reservation = Reservation::new(3).unwrap();
+        assert_eq!(reservation.middle().len(), 3 * os::page_size());
+        assert_eq!(reservation.middle().addr().get(), reservation.all.addr().get() + os::page_size());
+        reservation.protect(Prot::ReadWrite).unwrap();
+        let mut middle = reservation.middle();
+        // SAFETY: open, owned by this test, without other references.
+        let bytes = unsafe { middle.as_mut() };
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        bytes.fill(7);
+        reservation.protect(Prot::ReadOnly).unwrap();
+        // SAFETY: readable, owned by this test, without other references.
+        assert_eq!(unsafe { middle.as_ref() }[3 * os::page_size() - 1], 7);
+    }
+
+    #[test]
+    fn a_middle_not_opened_faults() {
+        use conformance::child::{SIGSEGV, run};
+        run("reservation::tests::a_middle_not_opened_faults", || {
+            let reservation = Reservation::new(1).unwrap();
+            // SAFETY: the read faults; that is what the child is for.
+            println!("{}", unsafe { reservation.middle().cast::<u8>().read_volatile() });
+        })
+        .dies_of(SIGSEGV, "");
+    }
+
+    #[test]
+    fn a_guard_of_an_open_middle_faults() {
+        use conformance::child::{SIGSEGV, run};
+        run("reservation::tests::a_guard_of_an_open_middle_faults", || {
+            let reservation = Reservation::new(1).unwrap();
+            reservation.protect(Prot::ReadWrite).unwrap();
+            let guard = (reservation.middle().addr().get() - 1) as *const u8;
+            // SAFETY: the read faults; that is what the child is for.
+            println!("{}", unsafe { guard.read_volatile() });
+        })
+        .dies_of(SIGSEGV, "");
+    }
+
+    #[test]
+    fn random_addresses_are_spread_over_the_address_space() {
+        let kept: Vec<_> = (0..64).map(|_| Reservation::at_random(1).unwrap()).collect();
+        let mut starts: Vec<_> = kept.iter().map(|reservation| reservation.all.addr().get()).collect();
+        starts.sort_unstable();
+        let spread = starts[63] - starts[0];
+        assert!(spread > if usize::BITS == 64 { 1 << 37 } else { 1 << 27 }, "{spread:#x}");
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= 3 * os::page_size()));
+    }
+
+    #[test]
+    fn wishes_are_whole_pages_within_the_user_part() {
+        for attempt in 0..ATTEMPTS {
+            for random in [0, 1, usize::MAX / 3, usize::MAX] {
+                let address = address_of(random, attempt);
+                assert!(address.is_multiple_of(os::page_size()));
+                let end = 1 << if usize::BITS == 64 { 45 } else { 30 };
+                assert!((1 << 28..end).contains(&address));
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_there_is_is_an_error() {
+        assert!(matches!(
+            Reservation::at_random(usize::MAX / os::page_size() / 4),
+            Err(Error::Allocation { .. })
+        ));
+        assert!(matches!(Reservation::new(usize::MAX), Err(Error::TooLarge { .. })));
+    }
+}
