@@ -12,6 +12,7 @@ use std::fmt;
 /// It costs no system call: a word that reads zero after a fork holds it, and the first caller in a child draws the next
 /// number. Two children of one parent may have the same generation.
 #[inline]
+#[must_use]
 pub fn generation() -> u64 {
     let token = os::fork_token();
     match token.load(Ordering::Acquire) {

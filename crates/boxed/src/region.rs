@@ -92,7 +92,12 @@ impl Region {
             return Err(Error::Forked);
         }
         // A child does not inherit memory locks, see `mlock(2)`.
-        if let Err(source) = self.source.lock() {
+        let prot = self.prot();
+        // Pages that no one can access cannot be locked either.
+        self.protect(Prot::ReadWrite)?;
+        let locked = self.source.lock();
+        self.protect(prot)?;
+        if let Err(source) = locked {
             self.locked.store(false, Ordering::Relaxed);
             if policy.requires_lock() {
                 return Err(lock_limit(self.bytes(), 0, source));

@@ -1,5 +1,16 @@
 //! What the tests of every crate share; a development dependency only.
 //!
 //! * [`child`]: runs the body of a test in a process of its own and looks at how that ended.
+//! * [`forked`]: runs the body of a test in a forked child.
+//! * [`laws`]: what every memory does, whatever it is made of.
+//! * [`stages`]: holds a secret through named stages while another process counts its copies.
+#![forbid(unsafe_code)]
 
 pub mod child;
+#[cfg(unix)]
+pub mod forked;
+pub mod laws;
+#[cfg(target_os = "linux")]
+mod scan;
+#[cfg(target_os = "linux")]
+pub mod stages;

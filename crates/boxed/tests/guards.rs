@@ -1,0 +1,155 @@
+//! What must crash does, with the right signal and message, and what the system is asked for it really does.
+#![cfg(unix)]
+#![allow(unsafe_code, clippy::unwrap_used, clippy::panic)]
+
+use boxed::{Boxed, Prot, Scratch};
+use conformance::child::{SIGABRT, SIGSEGV, run};
+
+const CANARY: &str = "canary of a guarded page is damaged";
+
+fn secret(len: usize) -> Boxed<u8> {
+    Boxed::new(len, |bytes| bytes.fill(7)).unwrap()
+}
+
+fn read(address: usize) -> u8 {
+    // SAFETY: the address is mapped, or reading it faults, which ends this child process as its test expects.
+    unsafe { (address as *const u8).read_volatile() }
+}
+
+fn write(address: usize) {
+    // SAFETY: the address is mapped, or writing to it faults, which ends this child process as its test expects.
+    unsafe { (address as *mut u8).write_volatile(0) };
+}
+
+#[test]
+fn reading_one_byte_past_the_end_faults() {
+    run("reading_one_byte_past_the_end_faults", || {
+        for len in [1, 31, 4000, 4064, 5000] {
+            let secret = secret(len);
+            let borrowed = secret.read().unwrap();
+            assert_eq!(read(secret.address() + len - 1), 7);
+            if len == 5000 {
+                println!("about to fault");
+                read(borrowed.as_ptr() as usize + len);
+            }
+        }
+    })
+    .dies_of(SIGSEGV, "");
+}
+
+#[test]
+fn writing_one_byte_past_the_end_faults() {
+    run("writing_one_byte_past_the_end_faults", || {
+        let mut secret = secret(33);
+        let address = secret.address() + 33;
+        let _open = secret.write().unwrap();
+        write(address);
+    })
+    .dies_of(SIGSEGV, "");
+}
+
+#[test]
+fn writing_one_byte_before_the_start_aborts_at_the_drop_and_says_why() {
+    run("writing_one_byte_before_the_start_aborts_at_the_drop_and_says_why", || {
+        let mut secret = secret(33);
+        let address = secret.address() - 1;
+        let open = secret.write().unwrap();
+        write(address);
+        drop(open);
+        println!("still here");
+        drop(secret);
+    })
+    .dies_of(SIGABRT, CANARY);
+}
+
+#[test]
+fn the_canary_of_a_recycled_page_is_checked_too() {
+    run("the_canary_of_a_recycled_page_is_checked_too", || {
+        drop(secret(4000));
+        drop(secret(5));
+        let scratch = Scratch::<u64>::new(3).unwrap();
+        write(scratch.as_ptr() as usize - 16);
+    })
+    .dies_of(SIGABRT, CANARY);
+}
+
+#[test]
+fn reading_while_not_borrowed_faults() {
+    run("reading_while_not_borrowed_faults", || {
+        let secret = secret(33);
+        drop(secret.read().unwrap());
+        read(secret.address());
+    })
+    .dies_of(SIGSEGV, "");
+}
+
+#[test]
+fn writing_while_borrowed_for_reading_faults() {
+    run("writing_while_borrowed_for_reading_faults", || {
+        let secret = secret(33);
+        let _open = secret.read().unwrap();
+        write(secret.address());
+    })
+    .dies_of(SIGSEGV, "");
+}
+
+#[test]
+fn another_thread_faults_while_not_borrowed() {
+    run("another_thread_faults_while_not_borrowed", || {
+        let secret = secret(33);
+        let address = secret.address();
+        drop(std::thread::spawn(move || read(address)).join());
+    })
+    .dies_of(SIGSEGV, "");
+}
+
+#[test]
+fn a_dropped_secret_is_wiped_and_its_page_reused() {
+    let scratch = Scratch::<u8>::new(100).unwrap();
+    let address = scratch.as_ptr() as usize;
+    let mut secret = scratch.close().unwrap();
+    secret.write().unwrap().fill(0x5a);
+    std::mem::forget(secret.read().unwrap());
+    drop(secret);
+    // Other tests of this process may take the page; whoever has it, no byte of the old content is there before it writes.
+    let again = Scratch::<u8>::new(100).unwrap();
+    assert!(again.iter().all(|byte| *byte == 0));
+    if again.as_ptr() as usize == address {
+        assert_eq!(again.close().unwrap().prot(), Prot::NoAccess);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn pages_are_locked_and_out_of_dumps_and_forks_as_reported() {
+    for len in [1, 5000, 100_000] {
+        let secret = secret(len);
+        let flags = vm_flags(secret.address());
+        let protection = secret.protection();
+        for (flag, reported) in [
+            ("lo", protection.locked),
+            ("dd", protection.no_dump),
+            ("wf", protection.on_fork == boxed::ForkBehaviour::Wiped),
+        ] {
+            assert!(reported && flags.iter().any(|has| has == flag), "{flag}: {flags:?} {protection:?}");
+        }
+        assert!(!flags.iter().any(|has| has == "mg" || has == "rd" || has == "wr"), "{flags:?}");
+        assert!(protection.guard_pages && !protection.sealed && protection.at_rest == Prot::NoAccess);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn vm_flags(address: usize) -> Vec<String> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut inside = false;
+    for line in smaps.lines() {
+        let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+        let range = range.map(|(start, end)| [start, end].map(|bound| usize::from_str_radix(bound, 16)));
+        if let Some([Ok(start), Ok(end)]) = range {
+            inside = (start..end).contains(&address);
+        } else if let (true, Some(flags)) = (inside, line.strip_prefix("VmFlags:")) {
+            return flags.split_whitespace().map(str::to_owned).collect();
+        }
+    }
+    panic!("no mapping of {address:#x}");
+}

@@ -1,0 +1,107 @@
+//! The limit of lockable memory, as an ordinary user meets it.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
+
+use boxed::{AtLimit, Boxed, Error, Lock, Policy, status};
+use conformance::child::{Conditions, run_under};
+use std::time::Duration;
+
+fn ordinary(lock_limit_kib: u64) -> Conditions {
+    Conditions { lock_limit_kib: Some(lock_limit_kib), ordinary_user: true }
+}
+
+fn one_page() -> Result<Boxed<u8>, Error> {
+    Boxed::random(32)
+}
+
+#[test]
+fn with_a_limit_of_zero_nothing_is_stored_and_the_error_says_how_to_raise_it() {
+    run_under(ordinary(0), "with_a_limit_of_zero_nothing_is_stored_and_the_error_says_how_to_raise_it", || {
+        let error = one_page().unwrap_err();
+        assert!(matches!(error, Error::LockLimit { needed: 4096, locked: 0, limit: Some(0), .. }), "{error:?}");
+        let text = error.to_string();
+        for part in ["4096", "0 bytes", "ulimit -l", "LimitMEMLOCK", "BestEffort"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(error.os_error().is_some());
+        let status = status();
+        assert_eq!((status.pages_in_use, status.bytes_locked, status.lock_limit), (0, 0, Some(0)));
+    })
+    .succeeds();
+}
+
+#[test]
+fn best_effort_goes_on_and_reports_that_nothing_is_locked() {
+    run_under(ordinary(0), "best_effort_goes_on_and_reports_that_nothing_is_locked", || {
+        Policy::new().lock(Lock::BestEffort).install().unwrap();
+        let secret = one_page().unwrap();
+        assert_eq!(secret.read().unwrap().len(), 32);
+        let protection = secret.protection();
+        assert!(!protection.locked && protection.no_dump && protection.guard_pages);
+        assert_eq!(status().bytes_locked, 0);
+    })
+    .succeeds();
+}
+
+#[test]
+fn at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room() {
+    run_under(ordinary(64), "at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room", || {
+        let mut kept = Vec::new();
+        let error = loop {
+            match one_page() {
+                Ok(secret) => kept.push(secret),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::LockLimit { limit: Some(65_536), .. }), "{error:?}");
+        assert_eq!((kept.len(), status().bytes_locked), (16, 65_536));
+        assert!(kept.iter().all(|secret| secret.protection().locked));
+        kept.pop();
+        kept.push(one_page().unwrap());
+        // The page of another size class lies idle in the pool, and is given back for one that fits.
+        kept.truncate(14);
+        kept.push(Boxed::random(5000).unwrap());
+        kept.pop();
+        kept.extend([one_page().unwrap(), one_page().unwrap()]);
+        assert!(one_page().is_err());
+    })
+    .succeeds();
+}
+
+#[test]
+fn a_waiting_thread_gets_the_page_that_another_drops() {
+    run_under(ordinary(8), "a_waiting_thread_gets_the_page_that_another_drops", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(60))).install().unwrap();
+        let (first, second) = (one_page().unwrap(), one_page().unwrap());
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| one_page().map(|secret| secret.len()));
+            drop(first);
+            assert_eq!(waiter.join().unwrap().unwrap(), 32);
+        });
+        drop(second);
+    })
+    .succeeds();
+}
+
+#[test]
+fn patience_ends_in_the_same_error() {
+    run_under(ordinary(4), "patience_ends_in_the_same_error", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_millis(5))).install().unwrap();
+        let _kept = one_page().unwrap();
+        assert!(matches!(one_page(), Err(Error::LockLimit { locked: 4096, limit: Some(4096), .. })));
+    })
+    .succeeds();
+}
+
+#[test]
+fn a_policy_is_installed_once_and_before_the_first_page() {
+    run_under(Conditions::default(), "a_policy_is_installed_once_and_before_the_first_page", || {
+        Policy::new().pool_bytes(0).install().unwrap();
+        assert!(Policy::new().install().is_err());
+        drop(one_page().unwrap());
+        let status = status();
+        assert_eq!((status.pages_in_use, status.pages_pooled, status.bytes_locked), (0, 0, 0));
+    })
+    .succeeds();
+}
