@@ -38,3 +38,8 @@ pub mod memories {
         pub use ::ram_memory::RamMemory;
     }
 }
+
+/// The code of the workspace's README, compiled and run.
+#[cfg(all(doctest, feature = "serde"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
