@@ -96,9 +96,12 @@ pub fn under(conditions: Conditions, exe: &std::path::Path) -> Command {
     command
 }
 
-/// A copy of `exe` that any user may run: the original may lie in a directory closed to others.
+/// `exe`, or a copy of it where it lies in a directory closed to other users.
 #[allow(clippy::expect_used)]
 fn readable_copy(exe: &std::path::Path) -> std::path::PathBuf {
+    if !is_root() || open_to_all(exe) {
+        return exe.to_owned();
+    }
     let name = exe.file_name().expect("a program has a name").to_string_lossy().into_owned();
     let copy = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
     if !copy.exists() {
@@ -113,6 +116,23 @@ fn readable_copy(exe: &std::path::Path) -> std::path::PathBuf {
         std::fs::rename(&unfinished, &copy).expect("the copy can be renamed");
     }
     copy
+}
+
+/// Whether every user may pass through each directory above `exe` and run it.
+#[cfg(unix)]
+fn open_to_all(exe: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    exe.ancestors().all(|path| path.metadata().is_ok_and(|data| data.permissions().mode() & 0o005 == 0o005))
+}
+
+#[cfg(not(unix))]
+fn open_to_all(_exe: &std::path::Path) -> bool {
+    true
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
 }
 
 #[cfg(unix)]

@@ -12,7 +12,7 @@ pub const SIZES: [usize; 10] = [1, 16, 31, 32, 33, 4095, 4096, 4097, 65_536, 1 <
 /// Something that looks at the clear bytes of a memory.
 pub type Look<'a> = &'a mut dyn FnMut(&[u8]);
 
-/// A memory under test: how it is made, and what every backend offers beside the trait. [`laws!`](crate::laws!) fills it.
+/// A memory under test: how it is made, and what every backend offers beside the trait. [`subject!`](crate::subject!) fills it.
 pub struct Subject<M> {
     /// Makes a memory of a payload.
     pub make: fn(&[u8]) -> Result<M, MemoryError>,
@@ -30,16 +30,24 @@ impl<M> Debug for Subject<M> {
     }
 }
 
-/// Checks every law of the memory type `$memory`, made by `$make: fn(&[u8]) -> Result<$memory, MemoryError>`.
+/// The [`Subject`] of the memory type `$memory`, made by `$make: fn(&[u8]) -> Result<$memory, MemoryError>`.
 #[macro_export]
-macro_rules! laws {
+macro_rules! subject {
     ($memory:ty, $make:expr) => {
-        $crate::laws::check(&$crate::laws::Subject::<$memory> {
+        $crate::laws::Subject::<$memory> {
             make: $make,
             replace: <$memory>::replace,
             with: |memory, look| memory.with(|bytes| look(bytes)),
             try_clone: <$memory>::try_clone,
-        })
+        }
+    };
+}
+
+/// Checks every law of the [`subject!`](crate::subject!) of the same arguments.
+#[macro_export]
+macro_rules! laws {
+    ($memory:ty, $make:expr) => {
+        $crate::laws::check(&$crate::subject!($memory, $make))
     };
 }
 

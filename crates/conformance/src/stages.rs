@@ -4,7 +4,10 @@
 pub use crate::scan::{Copies, Found};
 
 use crate::child::{self, Conditions};
+use crate::laws::Subject;
 use crate::scan::scan;
+use core::hint::black_box;
+use locked_memory::{Buffer, LockedMemory};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::process::Stdio;
@@ -74,4 +77,60 @@ pub fn hold(test: &str, body: impl FnOnce(&mut Holder)) -> Vec<(String, Found)> 
     let status = process.wait().expect("the process ends");
     assert!(status.success(), "the process of {test} ended with {status}");
     found
+}
+
+/// Every operation of a memory, each with a stage behind it, in a process of its own. Returns what was found at each.
+///
+/// The secret itself is at most in guarded pages, and at rest (all stages whose name begins with those words, and the last)
+/// not even there, unless the memory keeps it clear by intent.
+///
+/// # Panics
+/// Where an operation fails.
+#[allow(clippy::unwrap_used)]
+pub fn of_every_operation<M: LockedMemory>(test: &str, subject: &Subject<M>) -> Vec<(String, Found)> {
+    hold(test, |holder| {
+        let buffer = Buffer::read_from(holder.secret(), SECRET_BYTES).unwrap();
+        holder.at("read into a buffer");
+        let mut memory = (subject.make)(&buffer.borrow()).unwrap();
+        drop(buffer);
+        holder.at("at rest: made");
+        let mut sum = 0_u8;
+        (subject.with)(&memory, &mut |bytes| sum = bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))).unwrap();
+        black_box(sum);
+        holder.at("at rest: used on the spot");
+        let buffer = memory.unlock().unwrap();
+        holder.at("buffer held");
+        let borrowed = buffer.borrow();
+        black_box(borrowed.iter().max());
+        holder.at("borrowed");
+        drop(borrowed);
+        drop(buffer);
+        holder.at("at rest: unlocked and dropped");
+        let clone = (subject.try_clone)(&memory).unwrap();
+        holder.at("at rest: cloned");
+        (subject.replace)(&mut memory, clone.unlock().unwrap()).unwrap();
+        holder.at("at rest: replaced");
+        let memory = memory.update(clone.unlock().unwrap(), SECRET_BYTES).unwrap();
+        holder.at("at rest: updated");
+        assert!(memory.unlock().unwrap() == clone.unlock().unwrap());
+        holder.at("at rest: compared");
+        drop(memory);
+        drop(clone);
+        holder.at("dropped");
+    })
+}
+
+/// Checks what [`of_every_operation`] returns for a memory that keeps nothing clear at rest: no piece of the secret outside
+/// guarded pages ever, none at all at rest, one copy while it is in use.
+///
+/// # Panics
+/// Where there is more, or less.
+pub fn leave_nothing_at_rest(found: &[(String, Found)]) {
+    assert_eq!(found.len(), 11);
+    for (stage, copies) in found {
+        let in_use = !(stage.starts_with("at rest") || stage == "dropped");
+        assert_eq!(copies.ordinary, Copies::default(), "{stage}: {copies:?}");
+        assert_eq!(copies.guarded.whole, usize::from(in_use), "{stage}: {copies:?}");
+        assert!(in_use || copies.guarded == Copies::default(), "{stage}: {copies:?}");
+    }
 }
