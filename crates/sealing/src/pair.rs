@@ -33,13 +33,14 @@ pub struct Pair {
     /// In a page of its own, for the right one can be long.
     small: Scratch<Left>,
     right: Scratch<u8>,
+    /// Whether the key to the mask of the left shard was made.
+    has_key: bool,
 }
 
-/// What lies where in the small page.
+/// What lies where in the small page: a left shard and the one that is to follow it, then the keys to their masks.
 const LEFT: usize = 0;
-const NEXT_LEFT: usize = 1;
-const MASK_KEY: usize = 2;
-const SMALL: usize = 3;
+const NEXT: usize = 1;
+const KEY: usize = 2;
 
 impl Pair {
     /// Splits a copy of `secret`. One system call, for the random left shard.
@@ -51,7 +52,7 @@ impl Pair {
         let mut pair = Self::room(secret.len())?;
         sodium::random_bytes(&mut pair.small[LEFT])?;
         // The mask first: the secret never lies clear where its shard is made.
-        pair.mask_with(LEFT)?;
+        pair.mask()?;
         for (byte, secret) in pair.right.iter_mut().zip(secret) {
             *byte ^= secret;
         }
@@ -64,11 +65,12 @@ impl Pair {
     /// # Errors
     /// [`Error::Page`] where there are no guarded pages for the shards, or `len` is zero.
     pub fn room(len: usize) -> Result<Self, Error> {
-        Ok(Self { right: Scratch::new(len)?, small: Scratch::new(SMALL)? })
+        Ok(Self { right: Scratch::new(len)?, small: Scratch::new(2 * KEY)?, has_key: false })
     }
 
     /// Both shards, the left and the right one, to be filled.
     pub fn shards_mut(&mut self) -> (&mut Left, &mut [u8]) {
+        self.has_key = false;
         (&mut self.small[LEFT], &mut self.right)
     }
 
@@ -90,11 +92,13 @@ impl Pair {
     /// # Errors
     /// [`Error::Cipher`] where there are no random bytes; the pair is then to be dropped.
     pub fn refresh(&mut self) -> Result<(), Error> {
-        sodium::random_bytes(&mut self.small[NEXT_LEFT])?;
+        sodium::random_bytes(&mut self.small[NEXT])?;
         // The new mask goes on before the old one comes off.
-        self.mask_with(NEXT_LEFT)?;
-        self.mask_with(LEFT)?;
-        self.small.swap(LEFT, NEXT_LEFT);
+        self.make_key(NEXT)?;
+        self.mask_with(NEXT)?;
+        self.mask()?;
+        self.small.swap(LEFT, NEXT);
+        self.small.swap(KEY + LEFT, KEY + NEXT);
         boxed::scrub();
         Ok(())
     }
@@ -104,18 +108,28 @@ impl Pair {
     /// # Errors
     /// [`Error::Cipher`], where libsodium is not available.
     pub fn join(mut self) -> Result<Scratch<u8>, Error> {
-        self.mask_with(LEFT)?;
+        self.mask()?;
         boxed::scrub();
         Ok(self.right)
     }
 
-    /// Puts the mask of a left shard on the right one, or takes it off.
+    /// Puts the mask of the left shard on the right one, or takes it off.
+    fn mask(&mut self) -> Result<(), Error> {
+        if !self.has_key {
+            self.make_key(LEFT)?;
+            self.has_key = true;
+        }
+        self.mask_with(LEFT)
+    }
+
+    fn make_key(&mut self, of: usize) -> Result<(), Error> {
+        let (lefts, keys) = self.small.split_at_mut(KEY);
+        Ok(blake2b(&mut keys[of], &lefts[of], &[])?)
+    }
+
     fn mask_with(&mut self, left: usize) -> Result<(), Error> {
-        let (lefts, keys) = self.small.split_at_mut(MASK_KEY);
-        blake2b(&mut keys[0], &lefts[left], &[])?;
         // A left shard, and so a key, masks one text alone: there is nothing for a nonce to tell apart.
-        stream_xor(&mut self.right, &[0; STREAM_NONCE_BYTES], &keys[0])?;
-        Ok(())
+        Ok(stream_xor(&mut self.right, &[0; STREAM_NONCE_BYTES], &self.small[KEY + left])?)
     }
 }
 
