@@ -240,24 +240,31 @@ mod tests {
     fn a_descriptor_closed_or_taken_by_another_file_does_no_harm() {
         use std::io::{Read as _, Seek as _, Write as _};
         use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-        conformance::child::run("twin::tests::a_descriptor_closed_or_taken_by_another_file_does_no_harm", || {
-            let mut twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
-            let Places::Apart { left, .. } = &twin.places else { unreachable!("this system has files in RAM") };
-            let number = left.file.as_raw_fd();
-            // SAFETY: what the descriptor's owner does when it is gone is what this test is about.
-            drop(unsafe { OwnedFd::from_raw_fd(number) });
-            let mut stranger = std::fs::File::from(rustix::fs::memfd_create("other", rustix::fs::MemfdFlags::empty()).unwrap());
-            assert_eq!(stranger.as_raw_fd(), number);
-            stranger.write_all(&[0xee; 100]).unwrap();
-            assert_eq!(contents(&twin), ([1; 32], [2; 32]));
-            twin.write(|left, _| *left = [5; 32]).unwrap();
-            assert_eq!(contents(&twin), ([5; 32], [2; 32]));
-            let mut bytes = Vec::new();
-            stranger.rewind().unwrap();
-            stranger.read_to_end(&mut bytes).unwrap();
-            assert_eq!(bytes, [0xee; 100]);
-            std::mem::forget(twin);
-        })
+        conformance::child::run(
+            "twin::tests::a_descriptor_closed_or_taken_by_another_file_does_no_harm",
+            || {
+                let mut twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
+                let Places::Apart { left, .. } = &twin.places else {
+                    unreachable!("this system has files in RAM")
+                };
+                let number = left.file.as_raw_fd();
+                // SAFETY: what the descriptor's owner does when it is gone is what this test is about.
+                drop(unsafe { OwnedFd::from_raw_fd(number) });
+                let mut stranger = std::fs::File::from(
+                    rustix::fs::memfd_create("other", rustix::fs::MemfdFlags::empty()).unwrap(),
+                );
+                assert_eq!(stranger.as_raw_fd(), number);
+                stranger.write_all(&[0xee; 100]).unwrap();
+                assert_eq!(contents(&twin), ([1; 32], [2; 32]));
+                twin.write(|left, _| *left = [5; 32]).unwrap();
+                assert_eq!(contents(&twin), ([5; 32], [2; 32]));
+                let mut bytes = Vec::new();
+                stranger.rewind().unwrap();
+                stranger.read_to_end(&mut bytes).unwrap();
+                assert_eq!(bytes, [0xee; 100]);
+                std::mem::forget(twin);
+            },
+        )
         .succeeds();
     }
 

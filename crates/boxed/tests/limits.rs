@@ -17,17 +17,24 @@ fn one_page() -> Result<Boxed<u8>, Error> {
 
 #[test]
 fn with_a_limit_of_zero_nothing_is_stored_and_the_error_says_how_to_raise_it() {
-    run_under(ordinary(0), "with_a_limit_of_zero_nothing_is_stored_and_the_error_says_how_to_raise_it", || {
-        let error = one_page().unwrap_err();
-        assert!(matches!(error, Error::LockLimit { needed: 4096, locked: 0, limit: Some(0), .. }), "{error:?}");
-        let text = error.to_string();
-        for part in ["4096", "0 bytes", "ulimit -l", "LimitMEMLOCK", "BestEffort"] {
-            assert!(text.contains(part), "{text}");
-        }
-        assert!(error.os_error().is_some());
-        let status = status();
-        assert_eq!((status.pages_in_use, status.bytes_locked, status.lock_limit), (0, 0, Some(0)));
-    })
+    run_under(
+        ordinary(0),
+        "with_a_limit_of_zero_nothing_is_stored_and_the_error_says_how_to_raise_it",
+        || {
+            let error = one_page().unwrap_err();
+            assert!(
+                matches!(error, Error::LockLimit { needed: 4096, locked: 0, limit: Some(0), .. }),
+                "{error:?}"
+            );
+            let text = error.to_string();
+            for part in ["4096", "0 bytes", "ulimit -l", "LimitMEMLOCK", "BestEffort"] {
+                assert!(text.contains(part), "{text}");
+            }
+            assert!(error.os_error().is_some());
+            let status = status();
+            assert_eq!((status.pages_in_use, status.bytes_locked, status.lock_limit), (0, 0, Some(0)));
+        },
+    )
     .succeeds();
 }
 

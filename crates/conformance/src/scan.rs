@@ -54,7 +54,8 @@ struct Needle<'a> {
 impl<'a> Needle<'a> {
     fn new(secret: &'a [u8]) -> Self {
         assert!(secret.len() >= WINDOW, "a secret to search for has at least {WINDOW} bytes");
-        let windows: HashSet<[u8; WINDOW]> = secret.windows(WINDOW).filter_map(|window| window.try_into().ok()).collect();
+        let windows: HashSet<[u8; WINDOW]> =
+            secret.windows(WINDOW).filter_map(|window| window.try_into().ok()).collect();
         let mut likely = vec![false; 1 << 16];
         for window in &windows {
             likely[usize::from(u16::from_le_bytes([window[0], window[1]]))] = true;
@@ -64,7 +65,9 @@ impl<'a> Needle<'a> {
 
     fn count(&self, bytes: &[u8], copies: &mut Copies) {
         for (at, window) in bytes.windows(WINDOW).enumerate() {
-            if self.likely[usize::from(u16::from_le_bytes([window[0], window[1]]))] && self.windows.contains(window) {
+            if self.likely[usize::from(u16::from_le_bytes([window[0], window[1]]))]
+                && self.windows.contains(window)
+            {
                 copies.windows += 1;
                 copies.whole += usize::from(bytes[at..].starts_with(self.secret));
             }

@@ -37,7 +37,10 @@ impl Holder {
     #[allow(clippy::expect_used)]
     pub fn at(&mut self, name: &str) {
         let line = format!("{STAGE}{} {name}\n", std::process::id());
-        io::stdout().write_all(line.as_bytes()).and_then(|()| io::stdout().flush()).expect("the tester listens");
+        io::stdout()
+            .write_all(line.as_bytes())
+            .and_then(|()| io::stdout().flush())
+            .expect("the tester listens");
         self.input.read_exact(&mut [0]).expect("the tester answers");
     }
 }
@@ -52,7 +55,8 @@ impl Holder {
 #[allow(clippy::expect_used)]
 pub fn hold(test: &str, body: impl FnOnce(&mut Holder)) -> Vec<(String, Found)> {
     if child::is_child_of(test) {
-        let input = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().expect("standard input is open");
+        let input =
+            std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().expect("standard input is open");
         body(&mut Holder { input: File::from(input) });
         std::process::exit(0);
     }
@@ -60,7 +64,8 @@ pub fn hold(test: &str, body: impl FnOnce(&mut Holder)) -> Vec<(String, Found)> 
     File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut secret)).expect("random bytes");
 
     let mut command = child::command(Conditions::default(), test);
-    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the test binary starts");
+    let mut process =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the test binary starts");
     let mut stdin = process.stdin.take().expect("piped");
     let stdout = BufReader::new(process.stdout.take().expect("piped"));
     stdin.write_all(&secret).expect("the process takes the secret");
@@ -70,7 +75,8 @@ pub fn hold(test: &str, body: impl FnOnce(&mut Holder)) -> Vec<(String, Found)> 
         // The first stage follows the test runner's own words on one line.
         let Some((_, stage)) = line.split_once(STAGE) else { continue };
         let (pid, name) = stage.split_once(' ').expect("a stage has a process and a name");
-        let copies = scan(pid.parse().expect("a number"), &secret).expect("the memory of a child can be read");
+        let copies =
+            scan(pid.parse().expect("a number"), &secret).expect("the memory of a child can be read");
         found.push((name.to_owned(), copies));
         stdin.write_all(&[0]).expect("the process waits for an answer");
     }
@@ -87,6 +93,7 @@ pub fn hold(test: &str, body: impl FnOnce(&mut Holder)) -> Vec<(String, Found)> 
 /// # Panics
 /// Where an operation fails.
 #[allow(clippy::unwrap_used)]
+#[must_use]
 pub fn of_every_operation<M: LockedMemory>(test: &str, subject: &Subject<M>) -> Vec<(String, Found)> {
     hold(test, |holder| {
         let buffer = Buffer::read_from(holder.secret(), SECRET_BYTES).unwrap();
@@ -95,7 +102,8 @@ pub fn of_every_operation<M: LockedMemory>(test: &str, subject: &Subject<M>) -> 
         drop(buffer);
         holder.at("at rest: made");
         let mut sum = 0_u8;
-        (subject.with)(&memory, &mut |bytes| sum = bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))).unwrap();
+        (subject.with)(&memory, &mut |bytes| sum = bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte)))
+            .unwrap();
         black_box(sum);
         holder.at("at rest: used on the spot");
         let buffer = memory.unlock().unwrap();

@@ -9,6 +9,9 @@
 
 use runtime::locked_memory::LockedMemory;
 use runtime::memories::buffer::Buffer;
+use runtime::memories::file_memory::FileMemory;
+use runtime::memories::frag::FragStrategy;
+use runtime::memories::noncontiguous_memory::{NCConfig, NonContiguousMemory};
 use runtime::memories::ram_memory::RamMemory;
 use runtime::{ForkBehaviour, MemoryError, Prot, Protection, status};
 use std::error::Error;
@@ -26,7 +29,8 @@ usage: keep [--memory KIND] FILE MESSAGE
   FILE     the file that holds the secret; - is standard input; at most 16 MiB
   MESSAGE  what to authenticate with the secret (BLAKE2b, keyed)
 
-  --memory KIND  where the secret is kept: ram (the default), guarded";
+  --memory KIND  where the secret is kept: ram (the default), guarded, file, or noncontiguous[:CONFIG] with CONFIG one of
+                 full-ram (the default), full-file, ram-and-file, frag-map, frag-direct, frag-hybrid";
 
 fn main() -> ExitCode {
     match run() {
@@ -50,13 +54,59 @@ fn run() -> Result<(), Box<dyn Error>> {
     let rest = arguments.finish();
     let [file, message] = &rest[..] else { return Err(USAGE.into()) };
     let message = message.to_str().ok_or("the message is not text")?;
-    let make: fn(Buffer<u8>) -> Result<RamMemory, MemoryError> = match kind.as_deref().unwrap_or("ram") {
-        "ram" => RamMemory::try_from,
-        "guarded" => |secret| RamMemory::guarded(&secret.try_borrow()?),
-        other => return Err(format!("there is no memory {other:?}\n{USAGE}").into()),
-    };
-    keep(open(file)?, message, make)
+    let kind = kind.as_deref().unwrap_or("ram");
+    if let Some(config) = config(kind) {
+        return keep(open(file)?, message, |secret| {
+            NonContiguousMemory::alloc(&secret.try_borrow()?, secret.len(), config)
+        });
+    }
+    match kind {
+        "ram" => keep(open(file)?, message, RamMemory::try_from),
+        "guarded" => keep(open(file)?, message, |secret| RamMemory::guarded(&secret.try_borrow()?)),
+        "file" => keep(open(file)?, message, FileMemory::try_from),
+        other => Err(format!("there is no memory {other:?}\n{USAGE}").into()),
+    }
 }
+
+/// The configuration of a non-contiguous memory, if `kind` names one.
+fn config(kind: &str) -> Option<NCConfig> {
+    Some(match kind {
+        "noncontiguous" | "noncontiguous:full-ram" => NCConfig::FullRam,
+        "noncontiguous:full-file" => NCConfig::FullFile,
+        "noncontiguous:ram-and-file" => NCConfig::RamAndFile,
+        "noncontiguous:frag-map" => NCConfig::FragAllocation(FragStrategy::Map),
+        "noncontiguous:frag-direct" => NCConfig::FragAllocation(FragStrategy::Direct),
+        "noncontiguous:frag-hybrid" => NCConfig::FragAllocation(FragStrategy::Hybrid),
+        _ => return None,
+    })
+}
+
+/// What every memory offers beside the trait, under the same names.
+trait Memory: LockedMemory {
+    fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Result<R, MemoryError>;
+    fn replace(&mut self, payload: Buffer<u8>) -> Result<(), MemoryError>;
+    fn protection(&self) -> Option<Protection>;
+}
+
+macro_rules! memory {
+    ($($memory:ty),*) => {$(
+        impl Memory for $memory {
+            fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Result<R, MemoryError> {
+                <$memory>::with(self, f)
+            }
+
+            fn replace(&mut self, payload: Buffer<u8>) -> Result<(), MemoryError> {
+                <$memory>::replace(self, payload)
+            }
+
+            fn protection(&self) -> Option<Protection> {
+                <$memory>::protection(self)
+            }
+        }
+    )*};
+}
+
+memory!(RamMemory, FileMemory, NonContiguousMemory);
 
 fn open(file: &OsString) -> Result<File, Box<dyn Error>> {
     if file == "-" {
@@ -74,10 +124,10 @@ fn standard_input() -> io::Result<File> {
     Ok(File::from(input))
 }
 
-fn keep(
+fn keep<M: Memory>(
     input: File,
     message: &str,
-    make: fn(Buffer<u8>) -> Result<RamMemory, MemoryError>,
+    make: impl FnOnce(Buffer<u8>) -> Result<M, MemoryError>,
 ) -> Result<(), Box<dyn Error>> {
     let mut table = Table::default();
 
@@ -95,7 +145,7 @@ fn keep(
     table.row("unlocked into a Buffer", again.protection());
     drop(again);
 
-    let clone = memory.try_clone()?;
+    let clone = memory.clone();
     table.row("cloned", clone.protection());
     memory.replace(Buffer::try_random(length)?)?;
     table.row("replaced by a random one", memory.protection());
@@ -118,7 +168,7 @@ fn keep(
 }
 
 /// The keyed BLAKE2b hash of `message`. A secret that is no key of BLAKE2b, 16 to 64 bytes, is hashed to one first.
-fn authenticate(memory: &RamMemory, message: &str) -> Result<[u8; 32], Box<dyn Error>> {
+fn authenticate(memory: &impl Memory, message: &str) -> Result<[u8; 32], Box<dyn Error>> {
     let mut tag = [0; 32];
     memory.with(|secret| {
         if (16..=64).contains(&secret.len()) {
@@ -171,8 +221,10 @@ impl Table {
     }
 
     fn print(&self) {
-        let head = ["stage", "locked", "no dump", "guard pages", "sealed", "forked child", "access"].map(str::to_owned);
-        for [stage, locked, no_dump, guards, sealed, fork, access] in std::iter::once(&head).chain(&self.rows) {
+        let head = ["stage", "locked", "no dump", "guard pages", "sealed", "forked child", "access"]
+            .map(str::to_owned);
+        for [stage, locked, no_dump, guards, sealed, fork, access] in std::iter::once(&head).chain(&self.rows)
+        {
             println!("{stage:<26}{locked:<12}{no_dump:<12}{guards:<13}{sealed:<8}{fork:<14}{access}");
         }
     }

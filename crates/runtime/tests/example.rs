@@ -8,6 +8,19 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
+const KINDS: [&str; 10] = [
+    "ram",
+    "guarded",
+    "file",
+    "noncontiguous",
+    "noncontiguous:full-ram",
+    "noncontiguous:full-file",
+    "noncontiguous:ram-and-file",
+    "noncontiguous:frag-map",
+    "noncontiguous:frag-direct",
+    "noncontiguous:frag-hybrid",
+];
+
 /// The example as `cargo test` built it, beside this test.
 fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -62,8 +75,10 @@ fn a_file_of_any_bytes_is_kept_in_every_memory() {
     for size in [1, 15, 65, 5000, 300_000] {
         std::fs::write(&file, conformance::laws::payload(size, 3)).unwrap();
         let path = file.to_str().unwrap();
-        let texts = ["ram", "guarded"].map(|kind| succeeds(&["--memory", kind, path, "a message"], b""));
-        assert_eq!(tags(&texts[0])[0], tags(&texts[1])[0]);
+        let texts = KINDS.map(|kind| succeeds(&["--memory", kind, path, "a message"], b""));
+        for text in &texts {
+            assert_eq!(tags(text)[..2], tags(&texts[0])[..2]);
+        }
     }
     std::fs::remove_file(&file).unwrap();
 }

@@ -23,7 +23,6 @@
 mod imp;
 
 pub(crate) use imp::{
-    RamFile,
-    exclude_from_dumps, forbid_merging, fork_token, lock, lock_limit, page_size, protect, reserve, unmap,
-    wipe_on_fork,
+    RamFile, exclude_from_dumps, forbid_merging, fork_token, lock, lock_limit, page_size, protect, reserve,
+    unmap, wipe_on_fork,
 };
