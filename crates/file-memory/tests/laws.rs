@@ -1,0 +1,28 @@
+//! `FileMemory` obeys the laws of every memory, in the default directory and in a given one.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
+
+use conformance::child;
+use file_memory::FileMemory;
+
+#[test]
+fn in_the_default_directory() {
+    conformance::laws!(FileMemory, |payload| FileMemory::alloc(payload, payload.len()));
+}
+
+#[test]
+fn in_a_given_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    std::env::set_current_dir(directory.path()).unwrap();
+    conformance::laws!(FileMemory, |payload| FileMemory::alloc_in(".", payload));
+}
+
+#[test]
+fn at_best_effort_without_any_lock() {
+    let conditions = child::Conditions { lock_limit_kib: Some(0), ordinary_user: true };
+    child::run_under(conditions, "at_best_effort_without_any_lock", || {
+        boxed::Policy::new().lock(boxed::Lock::BestEffort).install().unwrap();
+        conformance::laws!(FileMemory, |payload| FileMemory::alloc(payload, payload.len()));
+    })
+    .succeeds();
+}

@@ -1,0 +1,104 @@
+//! `cargo xtask capacity`: a million secrets, held by an ordinary user whom lock limits bind.
+
+use crate::{Result, no_more, page, table, worker};
+use pico_args::Arguments;
+use std::path::Path;
+use std::process::Command;
+use xshell::{Shell, cmd};
+
+const SECRETS: u64 = 1_000_000;
+const LOCK_LIMITS_KIB: [u64; 2] = [64, 8192];
+const MOST_LOCKED: u64 = 64 * 1024;
+const MOST_RESIDENT_EACH: f64 = 128.0;
+
+/// The user `nobody`.
+const ORDINARY_USER: u32 = 65534;
+
+pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
+    let check = args.contains("--check");
+    no_more(args)?;
+    let worker = worker::build(sh)?;
+    let directory = sh.create_temp_dir()?;
+    let copy = copy_for_anyone(sh, &worker, directory.path())?;
+    let mut missed = 0;
+    let mut lines = Vec::new();
+    for limit in LOCK_LIMITS_KIB {
+        let said = hold(sh, &copy, limit)?;
+        let resident_each = said.resident as f64 / said.secrets as f64;
+        let kept = said.locked <= MOST_LOCKED && resident_each <= MOST_RESIDENT_EACH;
+        missed += usize::from(!kept);
+        lines.push(vec![
+            format!("{limit} KiB"),
+            said.secrets.to_string(),
+            said.read_back.to_string(),
+            said.locked.to_string(),
+            format!("{resident_each:.1}"),
+            table::verdict(kept),
+        ]);
+    }
+    let header =
+        ["lock limit", "secrets held", "read back", "bytes locked", "resident bytes each", "verdict"];
+    let text = table::render(&header, &[true, true, true, true, true], &lines);
+    println!("{text}");
+    println!(
+        "RamMemory, 32 bytes each; at most {MOST_LOCKED} bytes locked and {MOST_RESIDENT_EACH} resident each"
+    );
+    match missed {
+        0 if !check => page::write(sh, "capacity", "cargo xtask capacity", &text),
+        0 => Ok(()),
+        _ => Err("the million secrets take more than they may".into()),
+    }
+}
+
+/// The program may lie where an ordinary user cannot go.
+fn copy_for_anyone(sh: &Shell, worker: &Path, directory: &Path) -> Result<std::path::PathBuf> {
+    let copy = directory.join("worker");
+    sh.copy_file(worker, &copy)?;
+    cmd!(sh, "chmod 755 {directory} {copy}").quiet().run()?;
+    Ok(copy)
+}
+
+struct Said {
+    secrets: u64,
+    read_back: u64,
+    locked: u64,
+    resident: u64,
+}
+
+fn hold(sh: &Shell, worker: &Path, limit_kib: u64) -> Result<Said> {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -l {limit_kib} && exec \"$@\""), "sh"]);
+    command.arg(worker).args(["capacity", &SECRETS.to_string()]).current_dir("/");
+    become_ordinary(sh, &mut command)?;
+    let output = command.output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("under a lock limit of {limit_kib} KiB: {}\n{said}", output.status).into());
+    }
+    let said = String::from_utf8(output.stdout)?;
+    let number = |name: &str| -> Result<u64> {
+        let value = said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.ok_or(format!("the worker does not say {name}"))?.parse()?)
+    };
+    Ok(Said {
+        secrets: number("secrets")?,
+        read_back: number("read-back")?,
+        locked: number("locked")?,
+        resident: number("resident")?,
+    })
+}
+
+/// Root has no limits, so it steps down; anyone else stays who they are.
+#[cfg(unix)]
+fn become_ordinary(sh: &Shell, command: &mut Command) -> Result {
+    use std::os::unix::process::CommandExt as _;
+    if cmd!(sh, "id -u").quiet().read()? == "0" {
+        command.uid(ORDINARY_USER).gid(ORDINARY_USER);
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn become_ordinary(_: &Shell, _: &mut Command) -> Result {
+    Err(format!("there is no user {ORDINARY_USER} and no lock limit here: it takes a Linux system").into())
+}

@@ -1,0 +1,16 @@
+//! `cargo xtask ci`: what must pass before a change goes in, the same on a desk and on a runner.
+
+use crate::{Result, no_more};
+use pico_args::Arguments;
+use xshell::{Shell, cmd};
+
+pub(crate) fn run(sh: &Shell, args: Arguments) -> Result {
+    no_more(args)?;
+    cmd!(sh, "cargo fmt --all --check").run()?;
+    cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
+    cmd!(sh, "cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()?;
+    // The optimiser is what leaves copies of a secret in registers and on the stack.
+    cmd!(sh, "cargo test --release -p stronghold-ram-memory").run()?;
+    cmd!(sh, "cargo test --workspace").run()?; // documentation tests included; last, so that its verdict closes the log
+    Ok(())
+}

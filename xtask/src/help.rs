@@ -1,0 +1,23 @@
+//! `cargo xtask help`: what there is.
+
+use crate::{Result, no_more};
+use pico_args::Arguments;
+use std::io::Write as _;
+
+pub(crate) const USAGE: &str = "\
+usage: cargo xtask VERB
+
+  ci                         formatting, clippy, every test, the memory tests once more in release, documentation
+  syscalls [--check]         counts the system calls of each operation (Linux, strace)
+  bench [--quick] [--check]  times each operation beside its peer
+  capacity [--check]         holds a million secrets as an ordinary user under small lock limits (Linux, root)
+  check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
+  help                       this text
+
+syscalls, bench and capacity write what they find into docs/benchmarks.md. With --check they write nothing there, and
+end with exit code 1 where a budget is missed.";
+
+pub(crate) fn run(args: Arguments) -> Result {
+    no_more(args)?;
+    Ok(writeln!(std::io::stdout(), "{USAGE}")?)
+}

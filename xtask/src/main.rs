@@ -1,0 +1,56 @@
+//! Drives builds, checks and measurements: `cargo xtask VERB`, one file for each verb.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod capacity;
+mod check_targets;
+mod ci;
+mod help;
+mod page;
+mod rows;
+mod syscalls;
+mod table;
+mod worker;
+mod workspace;
+
+use pico_args::Arguments;
+use std::process::ExitCode;
+use xshell::Shell;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    match run(Arguments::from_env()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut args: Arguments) -> Result {
+    let asks_for_help = args.contains(["-h", "--help"]);
+    let verb = args.subcommand()?;
+    let sh = Shell::new()?;
+    sh.change_dir(workspace::root());
+    match verb.as_deref() {
+        Some("help") => help::run(args),
+        None | Some(_) if asks_for_help => help::run(args),
+        Some("ci") => ci::run(&sh, args),
+        Some("syscalls") => syscalls::run(&sh, args),
+        Some("bench") => bench::run(&sh, args),
+        Some("capacity") => capacity::run(&sh, args),
+        Some("check-targets") => check_targets::run(&sh, args),
+        Some(other) => Err(format!("no such verb: {other}\n\n{}", help::USAGE).into()),
+        None => Err(format!("a verb is missing\n\n{}", help::USAGE).into()),
+    }
+}
+
+/// Refuses arguments that no verb took.
+fn no_more(args: Arguments) -> Result {
+    match &args.finish()[..] {
+        [] => Ok(()),
+        [first, ..] => Err(format!("what is {}?\n\n{}", first.to_string_lossy(), help::USAGE).into()),
+    }
+}

@@ -1,0 +1,52 @@
+//! `docs/benchmarks.md`: one section for each measuring verb, written by that verb.
+
+use crate::{Result, workspace};
+use std::fs;
+use xshell::{Shell, cmd};
+
+/// Puts `table` and where it was measured into the section of `verb`.
+pub(crate) fn write(sh: &Shell, verb: &str, command: &str, table: &str) -> Result {
+    let path = workspace::root().join("docs/benchmarks.md");
+    let page = fs::read_to_string(&path)?;
+    let place = place(sh, command);
+    fs::write(&path, replace(&page, verb, &format!("{place}\n\n{table}"))?)?;
+    println!("\nwritten to docs/benchmarks.md");
+    Ok(())
+}
+
+fn replace(page: &str, verb: &str, text: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- {verb}: begin -->\n"), format!("<!-- {verb}: end -->"));
+    let (before, rest) = page.split_once(&begin).ok_or(format!("docs/benchmarks.md lacks {begin}"))?;
+    let (_, after) = rest.split_once(&end).ok_or(format!("docs/benchmarks.md lacks {end}"))?;
+    Ok(format!("{before}{begin}{}\n{end}{after}", text.trim_end()))
+}
+
+/// The command, the machine, its system, the compiler and the day.
+fn place(sh: &Shell, command: &str) -> String {
+    let read =
+        |command: xshell::Cmd<'_>| command.quiet().ignore_stderr().read().unwrap_or_else(|_| "?".into());
+    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
+        let model = info.lines().find(|line| line.starts_with("model name"))?;
+        Some(model.split_once(':')?.1.trim().to_owned())
+    });
+    let processor = processor.unwrap_or_else(|| read(cmd!(sh, "uname -m")));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let system = read(cmd!(sh, "uname -sr"));
+    let compiler = read(cmd!(sh, "rustc --version"));
+    let day = read(cmd!(sh, "date -u +%F"));
+    format!("`{command}`, {day}: {processor}, {processors} processors, {system}, {compiler}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_replaced_and_the_rest_kept() {
+        let page = "# Top\n<!-- a: begin -->\nold\n<!-- a: end -->\nrest\n";
+        let new = replace(page, "a", "new\n").unwrap();
+        assert_eq!(new, "# Top\n<!-- a: begin -->\nnew\n<!-- a: end -->\nrest\n");
+        assert_eq!(replace(&new, "a", "new").unwrap(), new);
+        assert!(replace(page, "b", "new").is_err());
+    }
+}
