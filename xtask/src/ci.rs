@@ -10,7 +10,15 @@ pub(crate) fn run(sh: &Shell, args: Arguments) -> Result {
     cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
     cmd!(sh, "cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()?;
     // The optimiser is what leaves copies of a secret in registers and on the stack.
-    cmd!(sh, "cargo test --release -p stronghold-ram-memory").run()?;
+    let memories = [
+        "-p",
+        "stronghold-ram-memory",
+        "-p",
+        "stronghold-file-memory",
+        "-p",
+        "stronghold-noncontiguous-memory",
+    ];
+    cmd!(sh, "cargo test --release {memories...}").run()?;
     cmd!(sh, "cargo test --workspace").run()?; // documentation tests included; last, so that its verdict closes the log
     Ok(())
 }

@@ -11,6 +11,7 @@ usage: cargo xtask VERB
   syscalls [--check]         counts the system calls of each operation (Linux, strace)
   bench [--quick] [--check]  times each operation beside its peer
   capacity [--check]         holds a million secrets as an ordinary user under small lock limits (Linux, root)
+  drop-in                    builds and runs a program made for the published runtime against this one
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
   help                       this text
 

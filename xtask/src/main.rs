@@ -5,6 +5,7 @@ mod bench;
 mod capacity;
 mod check_targets;
 mod ci;
+mod drop_in;
 mod help;
 mod page;
 mod rows;
@@ -41,6 +42,7 @@ fn run(mut args: Arguments) -> Result {
         Some("syscalls") => syscalls::run(&sh, args),
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
+        Some("drop-in") => drop_in::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
         Some(other) => Err(format!("no such verb: {other}\n\n{}", help::USAGE).into()),
         None => Err(format!("a verb is missing\n\n{}", help::USAGE).into()),

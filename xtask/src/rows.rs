@@ -23,5 +23,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("ram-create-drop", "RamMemory create + drop", Some(2.0), Some(12.0)),
     row("ram-unlock", "RamMemory unlock + read + drop", Some(6.0), Some(6.0)),
     row("ram-with", "RamMemory with", Some(4.0), Some(8.0)),
+    row("file-create-drop", "FileMemory create + drop", Some(5.0), Some(20.0)),
+    row("file-unlock", "FileMemory unlock + read + drop", Some(7.0), Some(5.0)),
+    row("nc-full-ram", "NonContiguous FullRam unlock + refresh + read", Some(8.0), Some(20.0)),
+    row("nc-ram-and-file", "NonContiguous RamAndFile, the same", Some(10.0), Some(25.0)),
+    row("nc-full-file", "NonContiguous FullFile, the same", Some(12.0), Some(25.0)),
+    row("nc-frag-map", "NonContiguous Frag Map, the same", Some(12.0), Some(3.0)),
+    row("nc-frag-direct", "NonContiguous Frag Direct, the same", Some(12.0), Some(3.0)),
+    row("nc-frag-hybrid", "NonContiguous Frag Hybrid, the same", Some(12.0), Some(3.0)),
     row("ram-unlock-1mib", "RamMemory of 1 MiB unlock + read + drop", None, Some(3.0)),
 ];

@@ -6,6 +6,9 @@
 use super::api::MemoryError;
 use super::api::locked_memory::LockedMemory;
 use super::api::memories::buffer::Buffer;
+use super::api::memories::file_memory::FileMemory;
+use super::api::memories::frag::FragStrategy;
+use super::api::memories::noncontiguous_memory::{NCConfig, NonContiguousMemory};
 use super::api::memories::ram_memory::RamMemory;
 use super::with;
 use std::hint::black_box;
@@ -23,6 +26,14 @@ pub const WORKS: &[Entry] = &[
     ("ram-create-drop", ram_create_drop),
     ("ram-unlock", ram_unlock::<32>),
     ("ram-with", ram_with),
+    ("file-create-drop", file_create_drop),
+    ("file-unlock", file_unlock),
+    ("nc-full-ram", || noncontiguous(NCConfig::FullRam)),
+    ("nc-ram-and-file", || noncontiguous(NCConfig::RamAndFile)),
+    ("nc-full-file", || noncontiguous(NCConfig::FullFile)),
+    ("nc-frag-map", || noncontiguous(NCConfig::FragAllocation(FragStrategy::Map))),
+    ("nc-frag-direct", || noncontiguous(NCConfig::FragAllocation(FragStrategy::Direct))),
+    ("nc-frag-hybrid", || noncontiguous(NCConfig::FragAllocation(FragStrategy::Hybrid))),
     ("ram-unlock-1mib", ram_unlock::<0x10_0000>),
 ];
 
@@ -58,6 +69,21 @@ fn ram_with() -> Result<Work, MemoryError> {
         black_box(with(&memory, last_byte)?);
         Ok(())
     }))
+}
+
+fn file_create_drop() -> Result<Work, MemoryError> {
+    Ok(Box::new(|| FileMemory::alloc(black_box(&SECRET), SECRET.len()).map(drop)))
+}
+
+fn file_unlock() -> Result<Work, MemoryError> {
+    let memory = FileMemory::alloc(&SECRET, SECRET.len())?;
+    Ok(Box::new(move || unlock_and_read(&memory)))
+}
+
+/// Unlocking replaces both shards.
+fn noncontiguous(config: NCConfig) -> Result<Work, MemoryError> {
+    let memory = NonContiguousMemory::alloc(&SECRET, SECRET.len(), config)?;
+    Ok(Box::new(move || unlock_and_read(&memory)))
 }
 
 fn unlock_and_read(memory: &impl LockedMemory) -> Result<(), MemoryError> {

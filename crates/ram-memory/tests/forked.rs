@@ -68,7 +68,8 @@ fn a_child_holds_no_copy() {
     use conformance::stages::{Copies, Found, SECRET_BYTES, hold};
     let found = hold("a_child_holds_no_copy", |holder| {
         let buffer = Buffer::read_from(holder.secret(), SECRET_BYTES).unwrap();
-        let memories = [RamMemory::alloc(&buffer.borrow(), SECRET_BYTES), RamMemory::guarded(&buffer.borrow())];
+        let memories =
+            [RamMemory::alloc(&buffer.borrow(), SECRET_BYTES), RamMemory::guarded(&buffer.borrow())];
         let [sealed, guarded] = memories.map(Result::unwrap);
         let borrowed = buffer.borrow();
         holder.at("parent");
