@@ -59,7 +59,7 @@ impl FileMemory {
         Self::sealed(payload, CREATE, || Slot::given(dir.as_ref(), payload.len(), CREATE))
     }
 
-    /// Uses the secret on the spot, without a [`Buffer`]: `f` sees it in a guarded page that is wiped afterwards. Three
+    /// Uses the secret on the spot, without a [`Buffer`]: `f` sees it in a guarded page that is wiped afterwards. Two
     /// system calls.
     ///
     /// # Errors

@@ -45,6 +45,7 @@ fn a_child_is_refused_what_its_parent_made() {
         let memories = of_the_parent(directory.path());
         let mut slot = Slot::new_in(directory.path(), 4).unwrap();
         slot.write(&Session::begin().unwrap(), b"slot").unwrap();
+        let unwritten = Slot::new(4).unwrap();
         let complete = forked::succeeds(|| {
             for memory in &memories {
                 refused(memory.unlock());
@@ -52,6 +53,7 @@ fn a_child_is_refused_what_its_parent_made() {
                 refused(memory.try_clone());
             }
             refused(slot.read(&Session::begin().unwrap(), &mut [0; 4]));
+            refused(unwritten.read(&Session::begin().unwrap(), &mut [0; 4]));
             let own = FileMemory::alloc(b"child", 5).unwrap();
             holds(&own, b"child");
         });
@@ -113,6 +115,42 @@ fn a_child_that_inherits_reads_its_parents_file_and_writes_its_own() {
         });
         assert!(complete);
         hold_what_the_parent_made(&memories);
+    })
+    .succeeds();
+}
+
+/// How long the files without a name are that this process has open.
+#[cfg(target_os = "linux")]
+fn lengths() -> Vec<(std::path::PathBuf, u64)> {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let file = std::fs::read_link(&path).ok()?;
+        let is_ours = file.starts_with(std::env::temp_dir()) && file.to_string_lossy().ends_with("(deleted)");
+        is_ours.then(|| (file, std::fs::metadata(&path).unwrap().len()))
+    });
+    let mut lengths: Vec<_> = open.collect();
+    lengths.sort();
+    lengths
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn not_even_a_child_that_inherits_writes_to_its_parents_files() {
+    child::run("not_even_a_child_that_inherits_writes_to_its_parents_files", || {
+        boxed::Policy::new().on_fork(boxed::OnFork::Inherit).install().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let _memories = of_the_parent(directory.path());
+        let before = lengths();
+        assert_eq!(before.len(), 2);
+        let complete = forked::succeeds(|| {
+            let by_default: Vec<_> = (0..99).map(|_| FileMemory::alloc(b"child", 5).unwrap()).collect();
+            let given: Vec<_> =
+                (0..99).map(|_| FileMemory::alloc_in(directory.path(), b"child").unwrap()).collect();
+            assert_eq!(lengths().len(), 4);
+            drop((by_default, given));
+        });
+        assert!(complete);
+        assert_eq!(lengths(), before);
     })
     .succeeds();
 }

@@ -57,6 +57,11 @@ fn no_cipher_adds_more_than_a_slot_has_room_for() {
 }
 
 #[test]
+fn a_secret_takes_few_bytes_of_memory() {
+    assert!(size_of::<crate::FileMemory>() <= 64, "{}", size_of::<crate::FileMemory>());
+}
+
+#[test]
 fn other_lengths_are_refused() {
     assert!(matches!(Slot::new(0), Err(MemoryError::ZeroSizedNotAllowed)));
     let (_directory, mut slot) = slot(b"12345");
@@ -136,6 +141,22 @@ fn older_content_of_the_same_slot_does_not_open() {
     slot.write(&session(), b"third").unwrap();
     slot.store.write(&older, slot.extent.offset).unwrap();
     does_not_open(&slot);
+}
+
+#[test]
+fn a_block_belongs_to_its_place_and_generation_besides_its_nonce() {
+    let (_directory, one) = slot(b"one");
+    let mut other = one.beside(3).unwrap();
+    other.store.write(&stored(&one), other.extent.offset).unwrap();
+    other.state = one.state;
+    does_not_open(&other);
+
+    let State::Written { nonce, generation } = one.state else { unreachable!() };
+    other.extent = one.extent;
+    assert_eq!(content(&other).unwrap(), b"one");
+    other.state = State::Written { nonce, generation: generation + 1 };
+    does_not_open(&other);
+    std::mem::forget(other); // its extent is that of the other
 }
 
 #[test]
