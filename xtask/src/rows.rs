@@ -16,7 +16,7 @@ const fn row(name: &'static str, work: &'static str, calls: Option<f64>, speed_u
     Row { name, work, calls, speed_up }
 }
 
-/// Every row. Each needs an entry in `benches/src/ours/works.rs`.
+/// Every row. Each needs an entry in `benches/src/ours/works.rs`; `two-threads` alone is a benchmark of its own.
 pub(crate) const ROWS: &[Row] = &[
     row("buffer-create-drop", "Buffer create + drop", Some(2.0), Some(10.0)),
     row("buffer-borrow", "Buffer borrow + release", Some(2.0), Some(1.0)),
@@ -32,4 +32,5 @@ pub(crate) const ROWS: &[Row] = &[
     row("nc-frag-direct", "NonContiguous Frag Direct, the same", Some(12.0), Some(3.0)),
     row("nc-frag-hybrid", "NonContiguous Frag Hybrid, the same", Some(12.0), Some(3.0)),
     row("ram-unlock-1mib", "RamMemory of 1 MiB unlock + read + drop", None, Some(3.0)),
+    row("two-threads", "RamMemory unlock on two threads (peer: on one)", None, Some(1.3)),
 ];

@@ -7,7 +7,11 @@
 mod published;
 
 use benches::ours;
+use benches::ours::works::unlock_and_read;
 use criterion::{Criterion, criterion_group, criterion_main};
+use runtime::memories::ram_memory::RamMemory;
+use std::thread;
+use std::time::Instant;
 
 fn rows(criterion: &mut Criterion) {
     for (row, prepare) in ours::works::WORKS {
@@ -24,5 +28,27 @@ fn rows(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, rows);
+/// The rate of two threads, each with a secret of its own, beside that of one.
+fn two_threads(criterion: &mut Criterion) {
+    let memories = [1, 2].map(|byte| RamMemory::alloc(&[byte; 32], 32).expect("the row can be prepared"));
+    let run = |memories: &[RamMemory], operations: u64| {
+        let begin = Instant::now();
+        thread::scope(|scope| {
+            for memory in memories {
+                scope.spawn(|| {
+                    for _ in 0..operations.div_ceil(memories.len() as u64) {
+                        unlock_and_read(memory).expect("the operation succeeds");
+                    }
+                });
+            }
+        });
+        begin.elapsed()
+    };
+    let mut group = criterion.benchmark_group("two-threads");
+    group.bench_function("ours", |bencher| bencher.iter_custom(|operations| run(&memories, operations)));
+    group.bench_function("peer", |bencher| bencher.iter_custom(|operations| run(&memories[..1], operations)));
+    group.finish();
+}
+
+criterion_group!(benches, rows, two_threads);
 criterion_main!(benches);

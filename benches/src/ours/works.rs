@@ -86,7 +86,11 @@ fn noncontiguous(config: NCConfig) -> Result<Work, MemoryError> {
     Ok(Box::new(move || unlock_and_read(&memory)))
 }
 
-fn unlock_and_read(memory: &impl LockedMemory) -> Result<(), MemoryError> {
+/// The operation of the rows that unlock.
+///
+/// # Errors
+/// Those of `unlock`.
+pub fn unlock_and_read(memory: &impl LockedMemory) -> Result<(), MemoryError> {
     let buffer = memory.unlock()?;
     black_box(last_byte(&buffer.borrow()));
     Ok(())

@@ -1,6 +1,7 @@
 //! Two strings of bytes that are worth something only together, reached by two different means.
 #![allow(unsafe_code)]
 
+use crate::gate::Gate;
 use crate::os::RamFile;
 use crate::page::Page;
 use crate::protection::Prot;
@@ -45,6 +46,8 @@ struct InFile<const N: usize> {
     mark: [u8; MARK_BYTES],
     /// Whether the descriptor was ours when last used.
     trusted: AtomicBool,
+    /// Of the page, for when it was not.
+    gate: Gate,
 }
 
 impl<const N: usize> Twin<N> {
@@ -150,7 +153,7 @@ impl<const N: usize> InFile<N> {
         os::exclude_from_dumps(range).ok()?;
         let mut mark = [0; MARK_BYTES];
         sodium::random_bytes(&mut mark).ok()?;
-        let mut in_file = Self { file, pages, mark, trusted: AtomicBool::new(true) };
+        let mut in_file = Self { file, pages, mark, trusted: AtomicBool::new(true), gate: Gate::default() };
         in_file
             .write(|left| {
                 left.copy_from_slice(bytes);
@@ -166,10 +169,10 @@ impl<const N: usize> InFile<N> {
         if !(self.trusted.load(Ordering::Relaxed) && self.read_by_descriptor(room)) {
             // The descriptor was closed behind our back, and may be another file by now: leave it alone for good.
             self.trusted.store(false, Ordering::Relaxed);
-            self.open(Prot::ReadOnly)?;
+            self.gate.enter(|| self.open(Prot::ReadOnly))?;
             // SAFETY: the mapping holds the bytes and the mark and is readable now; no one writes but with `&mut self`.
             room.copy_from_slice(unsafe { &self.pages.middle().as_ref()[..N + MARK_BYTES] });
-            self.close();
+            self.gate.leave(|| self.close());
         }
         room.first_chunk().ok_or(Error::ZeroSize)
     }

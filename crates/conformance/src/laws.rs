@@ -43,12 +43,14 @@ macro_rules! subject {
     };
 }
 
-/// Checks every law of the [`subject!`](crate::subject!) of the same arguments.
+/// Checks every law of the [`subject!`](crate::subject!) of the same arguments, then random sequences of its operations.
 #[macro_export]
 macro_rules! laws {
-    ($memory:ty, $make:expr) => {
-        $crate::laws::check(&$crate::subject!($memory, $make))
-    };
+    ($memory:ty, $make:expr) => {{
+        let subject = $crate::subject!($memory, $make);
+        $crate::laws::check(&subject);
+        $crate::properties::check(&subject);
+    }};
 }
 
 /// Checks every law at every size.

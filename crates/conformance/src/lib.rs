@@ -3,6 +3,7 @@
 //! * [`child`]: runs the body of a test in a process of its own and looks at how that ended.
 //! * [`forked`]: runs the body of a test in a forked child.
 //! * [`laws`]: what every memory does, whatever it is made of.
+//! * [`properties`]: what holds for every sequence of operations.
 //! * [`stages`]: holds a secret through named stages while another process counts its copies.
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ pub mod child;
 #[cfg(unix)]
 pub mod forked;
 pub mod laws;
+pub mod properties;
 #[cfg(target_os = "linux")]
 mod scan;
 #[cfg(target_os = "linux")]
