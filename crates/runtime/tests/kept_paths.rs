@@ -73,7 +73,7 @@ fn noncontiguous_memories_and_fragments() {
     Frag::dealloc(&mut one).unwrap();
     assert!(!one.is_live());
     assert!(Frag::alloc_initialized(FragStrategy::Map, 1_u32, 2).is_ok());
-    let _ = FragConfig::new(0x1000);
+    drop(FragConfig::new(0x1000));
     fn has_alloc<T: Default + Clone, A: Alloc<T>>() {}
     has_alloc::<u32, noncontiguous_memory::frag::DirectAlloc>();
     assert_eq!((round_up(13, 14), round_up(28, 14), round_up(5, 0)), (14, 28, 5));
