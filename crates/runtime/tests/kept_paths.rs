@@ -73,9 +73,14 @@ fn noncontiguous_memories_and_fragments() {
     Frag::dealloc(&mut one).unwrap();
     assert!(!one.is_live());
     assert!(Frag::alloc_initialized(FragStrategy::Map, 1_u32, 2).is_ok());
-    drop(FragConfig::new(0x1000));
-    fn has_alloc<T: Default + Clone, A: Alloc<T>>() {}
-    has_alloc::<u32, noncontiguous_memory::frag::DirectAlloc>();
+    fn allocates<A: Alloc<u32, Error = MemoryError>>() {
+        let mut frag = A::alloc(Some(FragConfig::new(0x1000))).unwrap();
+        assert_eq!(frag.get().unwrap(), &0);
+        A::dealloc(&mut frag).unwrap();
+        assert!(!frag.is_live());
+    }
+    allocates::<noncontiguous_memory::frag::DirectAlloc>();
+    allocates::<noncontiguous_memory::frag::MemoryMapAlloc>();
     assert_eq!((round_up(13, 14), round_up(28, 14), round_up(5, 0)), (14, 28, 5));
 }
 
