@@ -2,7 +2,7 @@
 //!
 //! * [`child`]: runs the body of a test in a process of its own and looks at how that ended.
 //! * [`forked`]: runs the body of a test in a forked child.
-//! * [`laws`]: what every memory does, whatever it is made of.
+//! * [`mod@laws`]: what every memory does, whatever it is made of.
 //! * [`properties`]: what holds for every sequence of operations.
 //! * [`stages`]: holds a secret through named stages while another process counts its copies.
 #![forbid(unsafe_code)]
