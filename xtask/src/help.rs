@@ -10,12 +10,13 @@ usage: cargo xtask VERB
   ci                         formatting, clippy, every test, the memory tests once more in release, documentation
   syscalls [--check]         counts the system calls of each operation (Linux, strace)
   bench [--quick] [--check]  times each operation beside its peer
-  capacity [--check]         holds a million secrets as an ordinary user under small lock limits (Linux, root)
+  capacity [--check]         holds many secrets as an ordinary user under small limits (Linux, root)
+  disk-image [--check]       kills programs that store secrets and searches the disk for them (Linux, root)
   drop-in                    builds and runs a program made for the published runtime against this one
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
   help                       this text
 
-syscalls, bench and capacity write what they find into docs/benchmarks.md. With --check they write nothing there, and
+syscalls, bench, capacity and disk-image write what they find into docs/benchmarks.md. With --check they write nothing there, and
 end with exit code 1 where a budget is missed.";
 
 pub(crate) fn run(args: Arguments) -> Result {
