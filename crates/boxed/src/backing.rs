@@ -2,23 +2,36 @@
 //! between guard pages.
 #![allow(unsafe_code)]
 
+use crate::absent::Absent;
+use crate::policy::SecretMemory;
 use crate::protection::Prot;
 use crate::reservation::Reservation;
-use crate::{Error, os};
+use crate::{Error, Policy, os};
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, ErrorKind};
 
 /// What libsodium puts before the first byte it hands out, in bytes; it has been this since the first release.
 const SODIUM_CANARY: usize = 16;
 
-/// Which source is asked for.
+/// Where pages are to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The one that the policy chooses, at whatever address.
+    /// Wherever there are any, used before or not.
     Any,
-    /// Pages mapped at a random address, where the system has that; else as [`Sodium`](Self::Sodium).
+    /// New ones where the system puts them next.
+    Next,
+    /// New ones at a random address, where the system has that; else as [`Next`](Self::Next).
     Random,
-    /// libsodium's allocator, whatever the policy.
-    Sodium,
+}
+
+/// Why there are no new pages.
+#[derive(Debug)]
+pub(crate) enum RegionError {
+    /// They could not be locked, and the policy requires it.
+    Unlockable(sodium::Error),
+    /// Anything else.
+    Other(Error),
 }
 
 /// A run of pages between two guard pages, readable and writable when new.
@@ -34,8 +47,10 @@ pub(crate) struct Source {
 enum Memory {
     /// `sodium_malloc`.
     Sodium(sodium::Guarded),
-    /// A mapping of our own.
+    /// An ordinary mapping of our own.
     Mapped(Reservation),
+    /// Secret memory in a mapping of our own, which no child gets: forgotten there first, then unmapped.
+    Secret(Absent, Reservation),
 }
 
 // SAFETY: the addresses are those of `memory`, which may go to another thread, and no one else has them.
@@ -44,12 +59,55 @@ unsafe impl Send for Source {}
 unsafe impl Sync for Source {}
 
 impl Source {
-    /// A run of `pages` data pages.
-    pub(crate) fn new(pages: usize, kind: Kind) -> Result<Self, Error> {
-        match kind {
-            Kind::Random if cfg!(unix) => Self::mapped(Reservation::at_random(pages)?),
-            Kind::Any | Kind::Random | Kind::Sodium => Self::sodium(pages),
+    /// A run of `pages` data pages, of the kind of memory that the policy chooses.
+    pub(crate) fn new(pages: usize, kind: Kind) -> Result<Self, RegionError> {
+        match Policy::current().secret_memory() {
+            SecretMemory::Never => {}
+            SecretMemory::Always => return Self::secret(pages, kind),
+            SecretMemory::WhereGranted => {
+                if let Some(secret) = Self::secret_where_granted(pages, kind) {
+                    return Ok(secret);
+                }
+            }
         }
+        let made = match kind {
+            Kind::Random if cfg!(unix) => Reservation::at_random(pages).and_then(Self::mapped),
+            Kind::Any | Kind::Next | Kind::Random => Self::sodium(pages),
+        };
+        made.map_err(RegionError::Other)
+    }
+
+    fn secret_where_granted(pages: usize, kind: Kind) -> Option<Self> {
+        /// Whether the kernel said no for as long as this process runs.
+        static REFUSED: AtomicBool = AtomicBool::new(false);
+        if REFUSED.load(Ordering::Relaxed) {
+            return None;
+        }
+        let refusal = match Self::secret(pages, kind) {
+            Ok(secret) => return Some(secret),
+            Err(RegionError::Other(error)) => error.os_error().map(io::Error::kind),
+            Err(RegionError::Unlockable(_)) => None, // other pages may come free
+        };
+        let for_good = matches!(refusal, Some(ErrorKind::Unsupported | ErrorKind::PermissionDenied));
+        REFUSED.fetch_or(for_good, Ordering::Relaxed);
+        None
+    }
+
+    fn secret(pages: usize, kind: Kind) -> Result<Self, RegionError> {
+        let reservation = match kind {
+            Kind::Any | Kind::Next => Reservation::new(pages),
+            Kind::Random => Reservation::at_random(pages),
+        };
+        let reservation = reservation.map_err(RegionError::Other)?;
+        let reservation = reservation.fill_with_secret_memory().map_err(|source| match &source {
+            // What `mmap` says of a mapping that is locked by nature, at the limit of lockable memory.
+            sodium::Error::Os { source: error, .. } if error.kind() == ErrorKind::WouldBlock => {
+                RegionError::Unlockable(source)
+            }
+            _ => RegionError::Other(Error::Refused { operation: "make secret memory", source }),
+        })?;
+        let pages = reservation.middle();
+        Ok(Self { memory: Memory::Secret(Absent::new(pages), reservation), usable: pages, pages })
     }
 
     fn mapped(reservation: Reservation) -> Result<Self, Error> {
@@ -100,7 +158,7 @@ impl Source {
                 };
                 guarded.protect(access).map_err(refused)
             }
-            Memory::Mapped(reservation) => reservation
+            Memory::Mapped(reservation) | Memory::Secret(_, reservation) => reservation
                 .protect(prot)
                 .map_err(|source| refused(sodium::Error::Os { call: "mprotect", source })),
         }
@@ -113,6 +171,31 @@ impl Source {
             Memory::Mapped(reservation) => {
                 reservation.lock().map_err(|source| sodium::Error::Os { call: "mlock", source })
             }
+            Memory::Secret(..) => Ok(()), // by nature
         }
+    }
+
+    /// Whether the kernel has no access to the pages either.
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self.memory, Memory::Secret(..))
+    }
+
+    /// Takes the pages away from the process and leaves their addresses to others.
+    pub(crate) fn unmap(&self) -> io::Result<()> {
+        if let Memory::Secret(absent, _) = &self.memory {
+            absent.clear();
+        }
+        os::unmap(self.pages)
+    }
+}
+
+/// Makes a page of secret memory, and gives it back.
+pub(crate) fn probe_secret_memory() -> Result<(), Error> {
+    match Source::secret(1, Kind::Any) {
+        Ok(_) => Ok(()),
+        Err(RegionError::Unlockable(source)) => {
+            Err(Error::Refused { operation: "make secret memory", source })
+        }
+        Err(RegionError::Other(error)) => Err(error),
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod abort;
+mod absent;
 mod backing;
 mod boxed;
 mod error;
@@ -21,7 +22,7 @@ mod twin;
 pub use crate::boxed::{Boxed, Ref, RefMut};
 pub use error::Error;
 pub use fragment::Fragment;
-pub use policy::{AtLimit, Backing, Lock, OnFork, Policy, PolicyInUse};
+pub use policy::{AtLimit, Backing, Lock, OnFork, Policy, PolicyError};
 pub use process::{PerProcess, generation};
 pub use protection::{ForkBehaviour, Prot, Protection, Status, status};
 pub use scratch::Scratch;
@@ -42,6 +43,15 @@ impl<T: bytemuck::Pod> Bytes for T {}
 #[must_use]
 pub fn page_size() -> usize {
     os::page_size()
+}
+
+/// Whether this process is granted secret memory, as [`Backing::SecretMem`] uses it: makes a page of it and gives it back.
+///
+/// # Errors
+/// [`Error::Refused`] with what the system said: it lacks the call (`ENOSYS`), a filter of system calls forbids it (most often
+/// `EPERM`), or a page more than there is may not be locked (`EAGAIN`).
+pub fn secret_memory() -> Result<(), Error> {
+    backing::probe_secret_memory()
 }
 
 /// Wipes dead stack and vector registers after work on a secret: 4,096 bytes below the caller's frame, which is more than

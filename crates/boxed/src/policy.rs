@@ -10,11 +10,16 @@ static POLICY: OnceLock<Policy> = OnceLock::new();
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Backing {
-    /// The strongest the system grants.
+    /// The strongest the system grants: [`SecretMem`](Self::SecretMem), or else [`Sodium`](Self::Sodium).
+    /// [`Protection::secret_memory`](crate::Protection) says which it was.
     #[default]
     Auto,
     /// `sodium_malloc`: ordinary anonymous memory between guard pages.
     Sodium,
+    /// `memfd_secret(2)`, Linux 5.14 and later: pages that the kernel takes out of its own map, so that it reads them for no
+    /// one, not for a root debugger either. An error where the kernel does not grant them: it lacks the call, it was booted
+    /// with `secretmem.enable=0`, or a filter of system calls forbids it. A system does not hibernate while there are any.
+    SecretMem,
 }
 
 /// What to do when a page cannot be locked in RAM.
@@ -44,7 +49,7 @@ pub enum OnFork {
     #[default]
     Wipe,
     /// A copy of every page, usable, for programs that fork once to become a daemon. The child locks a page again when
-    /// it first uses it. Fork while no other thread uses this library: its locks are inherited as they are.
+    /// it first uses it. Pages are then those of [`Backing::Sodium`]: secret memory cannot be copied. Fork while no other thread uses this library: its locks are inherited as they are.
     Inherit,
 }
 
@@ -55,7 +60,7 @@ pub enum OnFork {
 /// use std::time::Duration;
 ///
 /// Policy::new().lock(Lock::Require).at_limit(AtLimit::Wait(Duration::from_secs(1))).install()?;
-/// # Ok::<(), boxed::PolicyInUse>(())
+/// # Ok::<(), boxed::PolicyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Policy {
@@ -66,10 +71,27 @@ pub struct Policy {
     pool_bytes: Option<usize>,
 }
 
-/// A policy was installed, or the first page made under the default one, before.
+/// Why a policy was not installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the policy is already in use: install it before the first secret")]
-pub struct PolicyInUse;
+#[non_exhaustive]
+pub enum PolicyError {
+    /// A policy was installed, or the first page made under the default one, before.
+    #[error("the policy is already in use: install it before the first secret")]
+    InUse,
+    /// [`OnFork::Inherit`] with [`Backing::SecretMem`]: parent and child would write to the same pages.
+    #[error(
+        "a forked child cannot inherit secret memory: choose Backing::Auto or Backing::Sodium, or OnFork::Wipe"
+    )]
+    NotInherited,
+}
+
+/// Whether pages are to be secret memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretMemory {
+    Never,
+    WhereGranted,
+    Always,
+}
 
 impl Policy {
     /// The default: strongest backing, locking required, an error at the limit, wiped on fork.
@@ -113,15 +135,27 @@ impl Policy {
     /// Makes this the policy of the process.
     ///
     /// # Errors
-    /// [`PolicyInUse`] after a policy was installed or the first page made.
-    pub fn install(self) -> Result<(), PolicyInUse> {
-        POLICY.set(self).map_err(|_| PolicyInUse)
+    /// [`PolicyError::InUse`] after a policy was installed or the first page made; [`PolicyError::NotInherited`].
+    pub fn install(self) -> Result<(), PolicyError> {
+        if self.backing == Backing::SecretMem && self.inherits() {
+            return Err(PolicyError::NotInherited);
+        }
+        POLICY.set(self).map_err(|_| PolicyError::InUse)
     }
 
     /// The policy in force. The first call settles it.
     #[must_use]
     pub fn current() -> &'static Self {
         POLICY.get_or_init(Self::default)
+    }
+
+    pub(crate) fn secret_memory(&self) -> SecretMemory {
+        match self.backing {
+            Backing::Sodium => SecretMemory::Never,
+            Backing::Auto if self.inherits() => SecretMemory::Never,
+            Backing::Auto => SecretMemory::WhereGranted,
+            Backing::SecretMem => SecretMemory::Always,
+        }
     }
 
     pub(crate) fn requires_lock(&self) -> bool {

@@ -3,8 +3,8 @@
 //! A pooled region is all zeros. It holds nothing, so it stays writable, and taking it or giving it back costs no system
 //! call.
 
-use crate::backing::Kind;
-use crate::region::{Region, RegionError, lock_limit};
+use crate::backing::{Kind, RegionError};
+use crate::region::{Region, lock_limit};
 use crate::{Error, Policy, os, process::PerProcess};
 use core::convert::Infallible;
 use core::mem;

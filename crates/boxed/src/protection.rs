@@ -20,6 +20,9 @@ pub enum Prot {
 pub enum ForkBehaviour {
     /// Zeros: the kernel wipes the child's copy.
     Wiped,
+    /// No page: the kernel leaves it out. After `fork` of the C library there are zeros in its place, after a bare
+    /// `clone(2)` reading there faults.
+    Absent,
     /// The bytes, which this library refuses to open there.
     Inherited,
     /// There is no fork on this system.

@@ -1,7 +1,7 @@
 //! A run of pages and what the system granted for it.
 #![allow(unsafe_code)]
 
-use crate::backing::{Kind, Source};
+use crate::backing::{Kind, RegionError, Source};
 use crate::protection::{ForkBehaviour, Prot, Protection};
 use crate::{Error, Policy, os, process};
 use core::ops::Range;
@@ -25,7 +25,7 @@ impl Region {
     /// Makes a region of `pages` data pages under the policy in force.
     pub(crate) fn new(pages: usize, kind: Kind) -> Result<Self, RegionError> {
         let policy = Policy::current();
-        let source = Source::new(pages, kind).map_err(RegionError::Other)?;
+        let source = Source::new(pages, kind)?;
         // `sodium_malloc` locks too and ignores a failure; the kernel counts a page locked twice once.
         let locked = match source.lock() {
             Ok(()) => true,
@@ -35,6 +35,7 @@ impl Region {
         let range = source.pages();
         let no_dump = os::exclude_from_dumps(range).is_ok();
         let on_fork = match policy.inherits() {
+            _ if source.is_secret() => ForkBehaviour::Absent,
             false if cfg!(windows) => ForkBehaviour::NoFork,
             false if os::wipe_on_fork(range).is_ok() => ForkBehaviour::Wiped,
             _ => ForkBehaviour::Inherited,
@@ -136,7 +137,7 @@ impl Region {
     /// Takes the data pages away from the process and leaves the addresses unusable. The kernel wipes the memory before
     /// it serves anyone else.
     pub(crate) fn unmap(&self) -> Result<(), std::io::Error> {
-        os::unmap(self.source.pages())
+        self.source.unmap()
     }
 
     pub(crate) fn protection(&self) -> Protection {
@@ -144,21 +145,12 @@ impl Region {
             locked: self.is_locked(),
             no_dump: self.no_dump,
             on_fork: self.on_fork,
-            secret_memory: false,
+            secret_memory: self.source.is_secret(),
             guard_pages: true,
             sealed: false,
             at_rest: self.prot(),
         }
     }
-}
-
-/// Why there is no new region.
-#[derive(Debug)]
-pub(crate) enum RegionError {
-    /// Its pages could not be locked, and the policy requires it.
-    Unlockable(sodium::Error),
-    /// Anything else.
-    Other(Error),
 }
 
 /// The error of a lock that failed while `locked` bytes were locked.

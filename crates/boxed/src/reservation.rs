@@ -61,6 +61,20 @@ impl Reservation {
         os::protect(self.middle(), prot)
     }
 
+    /// Puts secret memory in the middle: zeros, writable, and locked by nature.
+    pub(crate) fn fill_with_secret_memory(self) -> Result<Self, sodium::Error> {
+        let middle = self.middle();
+        let secret = os::map_secret(middle.len())?;
+        match os::move_over(secret, middle) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                drop(os::unmap(secret));
+                core::mem::forget(self); // the addresses may be another's by now; they are left alone for good
+                Err(error)
+            }
+        }
+    }
+
     /// Locks the middle in RAM.
     pub(crate) fn lock(&self) -> io::Result<()> {
         os::lock(self.middle())

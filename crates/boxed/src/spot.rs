@@ -22,7 +22,7 @@ pub enum Origin {
     /// A mapping of their own at a random address; where the system has no such thing, as for
     /// [`Allocated`](Self::Allocated).
     Mapped,
-    /// libsodium's allocator, a random distance from where the system would put them next.
+    /// libsodium's allocator, or secret memory, a random distance from where the system would put them next.
     Allocated,
 }
 
@@ -61,7 +61,7 @@ impl Spot {
     pub(crate) fn take(&self, pool: &Pool, pages: usize) -> Result<Region, Error> {
         let kind = match self.origin {
             Origin::Mapped => Kind::Random,
-            Origin::Allocated => Kind::Sodium,
+            Origin::Allocated => Kind::Next,
         };
         // Both are kept until the end, so that what is asked for next lies elsewhere.
         let mut too_close = Vec::new();

@@ -126,11 +126,12 @@ fn pages_are_locked_and_out_of_dumps_and_forks_as_reported() {
         let secret = secret(len);
         let flags = vm_flags(secret.address());
         let protection = secret.protection();
-        for (flag, reported) in [
-            ("lo", protection.locked),
-            ("dd", protection.no_dump),
-            ("wf", protection.on_fork == boxed::ForkBehaviour::Wiped),
-        ] {
+        let on_fork = match protection.on_fork {
+            boxed::ForkBehaviour::Absent if protection.secret_memory => "dc",
+            boxed::ForkBehaviour::Wiped if !protection.secret_memory => "wf",
+            _ => "neither",
+        };
+        for (flag, reported) in [("lo", protection.locked), ("dd", protection.no_dump), (on_fork, true)] {
             assert!(reported && flags.iter().any(|has| has == flag), "{flag}: {flags:?} {protection:?}");
         }
         assert!(!flags.iter().any(|has| has == "mg" || has == "rd" || has == "wr"), "{flags:?}");

@@ -2,6 +2,7 @@
 //!
 //! * [`child`]: runs the body of a test in a process of its own and looks at how that ended.
 //! * [`forked`]: runs the body of a test in a forked child.
+//! * `kernel`: lets the kernel refuse what it could grant.
 //! * [`mod@laws`]: what every memory does, whatever it is made of.
 //! * [`properties`]: what holds for every sequence of operations.
 //! * [`stages`]: holds a secret through named stages while another process counts its copies.
@@ -10,6 +11,8 @@
 pub mod child;
 #[cfg(unix)]
 pub mod forked;
+#[cfg(target_os = "linux")]
+pub mod kernel;
 pub mod laws;
 pub mod properties;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use conformance::{child, forked};
+use conformance::{child, forked, subject};
 use file_memory::{FileMemory, Slot};
 use locked_memory::{Buffer, LockedMemory, MemoryError, Zeroize as _};
 use sealing::Session;
@@ -36,6 +36,12 @@ fn hold_what_the_parent_made(memories: &[FileMemory]) {
         holds(&pair[0], b"parent");
         holds(&pair[1], &[8; 9000]);
     }
+}
+
+#[test]
+fn a_child_forked_at_any_moment_gets_through() {
+    let subject = subject!(FileMemory, |payload| FileMemory::alloc(payload, payload.len()));
+    forked::at_any_moment("a_child_forked_at_any_moment_gets_through", &subject);
 }
 
 #[test]

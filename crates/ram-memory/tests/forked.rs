@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use conformance::{child, forked};
+use conformance::{child, forked, subject};
 use locked_memory::{Buffer, LockedMemory, MemoryError};
 use ram_memory::RamMemory;
 
@@ -36,6 +36,18 @@ fn a_child_is_refused_what_its_parent_made() {
 }
 
 #[test]
+fn a_child_forked_at_any_moment_gets_through() {
+    let subject = subject!(RamMemory, |payload| RamMemory::alloc(payload, payload.len()));
+    forked::at_any_moment("a_child_forked_at_any_moment_gets_through", &subject);
+}
+
+#[test]
+fn a_child_forked_at_any_moment_gets_through_beside_guarded_memory() {
+    let subject = subject!(RamMemory, RamMemory::guarded);
+    forked::at_any_moment("a_child_forked_at_any_moment_gets_through_beside_guarded_memory", &subject);
+}
+
+#[test]
 fn a_parent_goes_on_after_a_fork() {
     child::run("a_parent_goes_on_after_a_fork", || {
         let memory = RamMemory::alloc(b"parent", 6).unwrap();
@@ -65,7 +77,7 @@ fn a_child_that_inherits_reads_and_seals_apart_from_its_parent() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_child_holds_no_copy() {
-    use conformance::stages::{Copies, Found, SECRET_BYTES, hold};
+    use conformance::stages::{Copies, Found, SECRET_BYTES, hold, seen_in_guarded_pages};
     let found = hold("a_child_holds_no_copy", |holder| {
         let buffer = Buffer::read_from(holder.secret(), SECRET_BYTES).unwrap();
         let memories =
@@ -83,7 +95,7 @@ fn a_child_holds_no_copy() {
         assert!(complete);
     });
     let [(_, parent), children @ ..] = &found[..] else { unreachable!() };
-    assert_eq!((parent.ordinary, parent.guarded.whole), (Copies::default(), 2));
+    assert_eq!((parent.ordinary, parent.guarded.whole), (Copies::default(), seen_in_guarded_pages(2)));
     assert_eq!(children.len(), 2);
     for (stage, child) in children {
         assert_eq!(*child, Found::default(), "{stage}");

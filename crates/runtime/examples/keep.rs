@@ -188,17 +188,20 @@ fn hex(bytes: &[u8]) -> String {
 
 #[derive(Default)]
 struct Table {
-    rows: Vec<[String; 7]>,
+    rows: Vec<[String; 8]>,
 }
 
 impl Table {
     fn row(&mut self, stage: &str, protection: Option<Protection>) {
         let Some(protection) = protection else { return };
+        let no_or_yes = |yes: bool| if yes { "yes" } else { "no" };
+        // What is never to be missing.
         let yes_no = |yes: bool| if yes { "yes" } else { "NO" }.to_owned();
         // Ciphertext may be swapped, dumped and read: that is what it is for.
         let needed = |yes: bool| if protection.sealed { "needs none".to_owned() } else { yes_no(yes) };
         let fork = match protection.on_fork {
             ForkBehaviour::Wiped => "zeros",
+            ForkBehaviour::Absent => "no page",
             ForkBehaviour::NoFork => "no fork here",
             _ if protection.sealed => "ciphertext",
             _ => "THE SECRET",
@@ -212,20 +215,33 @@ impl Table {
         self.rows.push([
             stage.to_owned(),
             needed(protection.locked),
+            if protection.sealed { "needs none" } else { no_or_yes(protection.secret_memory) }.to_owned(),
             needed(protection.no_dump),
             needed(protection.guard_pages),
-            if protection.sealed { "yes" } else { "no" }.to_owned(),
+            no_or_yes(protection.sealed).to_owned(),
             fork.to_owned(),
             at_rest.to_owned(),
         ]);
     }
 
     fn print(&self) {
-        let head = ["stage", "locked", "no dump", "guard pages", "sealed", "forked child", "access"]
-            .map(str::to_owned);
-        for [stage, locked, no_dump, guards, sealed, fork, access] in std::iter::once(&head).chain(&self.rows)
+        let head = [
+            "stage",
+            "locked",
+            "secret memory",
+            "no dump",
+            "guard pages",
+            "sealed",
+            "forked child",
+            "access",
+        ]
+        .map(str::to_owned);
+        for [stage, locked, secret, no_dump, guards, sealed, fork, access] in
+            std::iter::once(&head).chain(&self.rows)
         {
-            println!("{stage:<26}{locked:<12}{no_dump:<12}{guards:<13}{sealed:<8}{fork:<14}{access}");
+            println!(
+                "{stage:<26}{locked:<12}{secret:<15}{no_dump:<12}{guards:<13}{sealed:<8}{fork:<14}{access}"
+            );
         }
     }
 }

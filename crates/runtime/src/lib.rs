@@ -19,7 +19,7 @@ pub mod utils;
 
 pub use ::locked_memory::{DEBUG_MSG, MemoryError, ZeroizeOnDrop};
 pub use boxed::{
-    AtLimit, Backing, Boxed, Bytes, ForkBehaviour, Lock, OnFork, Policy, PolicyInUse, Prot, Protection,
+    AtLimit, Backing, Boxed, Bytes, ForkBehaviour, Lock, OnFork, Policy, PolicyError, Prot, Protection,
     Status, status,
 };
 pub use envelope;

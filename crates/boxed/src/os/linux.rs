@@ -5,6 +5,8 @@
 mod memfd;
 #[path = "posix.rs"]
 mod posix;
+#[path = "secret.rs"]
+mod secret;
 
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
@@ -14,6 +16,7 @@ use std::io;
 
 pub(crate) use memfd::RamFile;
 pub(crate) use posix::{lock, lock_limit, page_size, protect, reserve, unmap};
+pub(crate) use secret::{in_every_child, map_secret, move_over, put_zeros};
 
 /// `MADV_DONTDUMP`, see `madvise(2)`.
 pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {

@@ -15,6 +15,10 @@
 //! | `protect` | changes the protection of reserved pages |
 //! | `lock` | locks reserved pages in RAM |
 //! | `RamFile` | a file in RAM alone, which is read without being mapped readable |
+//! | `map_secret` | makes pages that the kernel takes out of its own map |
+//! | `move_over` | puts those in place of reserved pages |
+//! | `put_zeros` | puts zeros where a forked child lacks pages |
+//! | `in_every_child` | calls a function in every forked child |
 
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
 #[cfg_attr(all(unix, not(any(target_os = "linux", target_os = "android"))), path = "unix.rs")]
@@ -23,6 +27,6 @@
 mod imp;
 
 pub(crate) use imp::{
-    RamFile, exclude_from_dumps, forbid_merging, fork_token, lock, lock_limit, page_size, protect, reserve,
-    unmap, wipe_on_fork,
+    RamFile, exclude_from_dumps, forbid_merging, fork_token, in_every_child, lock, lock_limit, map_secret,
+    move_over, page_size, protect, put_zeros, reserve, unmap, wipe_on_fork,
 };

@@ -3,6 +3,8 @@
 
 #[path = "no_memfd.rs"]
 mod no_memfd;
+#[path = "no_secret.rs"]
+mod no_secret;
 #[path = "posix.rs"]
 mod posix;
 
@@ -11,6 +13,7 @@ use core::sync::atomic::AtomicU64;
 use std::io;
 
 pub(crate) use no_memfd::RamFile;
+pub(crate) use no_secret::{in_every_child, map_secret, move_over, put_zeros};
 pub(crate) use posix::{lock, lock_limit, page_size, protect, reserve, unmap};
 
 /// `MADV_NOCORE` on FreeBSD, see `madvise(2)`; the other systems have nothing of the kind for one range of pages.

@@ -2,6 +2,8 @@
 
 #[path = "no_memfd.rs"]
 mod no_memfd;
+#[path = "no_secret.rs"]
+mod no_secret;
 
 use crate::protection::Prot;
 use core::ptr::NonNull;
@@ -9,6 +11,7 @@ use core::sync::atomic::AtomicU64;
 use std::io;
 
 pub(crate) use no_memfd::RamFile;
+pub(crate) use no_secret::{in_every_child, map_secret, move_over, put_zeros};
 
 pub(crate) fn page_size() -> usize {
     4096

@@ -3,6 +3,8 @@
 
 #[path = "no_memfd.rs"]
 mod no_memfd;
+#[path = "no_secret.rs"]
+mod no_secret;
 
 use crate::protection::Prot;
 use core::mem::MaybeUninit;
@@ -12,6 +14,7 @@ use std::io;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 
 pub(crate) use no_memfd::RamFile;
+pub(crate) use no_secret::{in_every_child, map_secret, move_over, put_zeros};
 
 /// `GetSystemInfo`.
 pub(crate) fn page_size() -> usize {

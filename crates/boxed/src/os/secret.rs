@@ -1,0 +1,76 @@
+//! Pages that the kernel takes out of its own map, see `memfd_secret(2)`.
+
+use super::posix::unmap;
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+use rustix::fd::{FromRawFd as _, OwnedFd, RawFd};
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
+use sodium::Error;
+
+/// New secret memory of `bytes`, whole pages: zeros, writable, locked by nature and left out of core dumps. No one finds it
+/// by a descriptor, and a forked child has nothing in its place.
+pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
+    let file = memfd_secret().map_err(failed("memfd_secret"))?;
+    rustix::fs::ftruncate(&file, bytes as u64).map_err(failed("ftruncate"))?;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice disturbs no other.
+    let start = unsafe { rustix::mm::mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0) };
+    let start = NonNull::new(start.map_err(failed("mmap"))?.cast::<u8>()).ok_or(Errno::FAULT);
+    let pages = NonNull::slice_from_raw_parts(start.map_err(failed("mmap"))?, bytes);
+    // The mapping is shared, so that the kernel cannot wipe a child's: it has none instead.
+    // SAFETY: the pages are those just mapped; the advice changes no byte of them.
+    match unsafe { rustix::mm::madvise(address(pages), bytes, Advice::LinuxDontFork) } {
+        Ok(()) => Ok(pages),
+        Err(error) => {
+            drop(unmap(pages));
+            Err(failed("madvise")(error))
+        }
+    }
+}
+
+/// Moves the mapping `new` over `reserved` pages of the same size. After an error both are where they were, or `reserved` is
+/// lost: no one may rely on its addresses any more, nor give them back.
+///
+/// Secret memory is not mapped over them directly, because at the limit of lockable memory kernels before 6.12 refuse that
+/// only after they have taken away what lay there, and leave a hole for another thread's mapping to fall into.
+pub(crate) fn move_over(new: NonNull<[u8]>, reserved: NonNull<[u8]>) -> Result<(), Error> {
+    let (from, to) = (address(new), address(reserved));
+    // SAFETY: the caller owns both, and no one refers to either.
+    unsafe { rustix::mm::mremap_fixed(from, new.len(), reserved.len(), MremapFlags::MAYMOVE, to) }
+        .map_err(failed("mremap"))?;
+    Ok(())
+}
+
+/// Puts zeros where pages are absent, in a child: one system call and no lock, as a handler of `fork` needs it.
+pub(crate) fn put_zeros(pages: NonNull<[u8]>) {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+    // SAFETY: the pages are reserved for what is absent in this process, and so hold nothing that anyone refers to.
+    let zeros = unsafe { rustix::mm::mmap_anonymous(address(pages), pages.len(), access, flags) };
+    zeros.map(|_| ()).unwrap_or_default(); // without them, reading there faults
+}
+
+/// Calls `handler` in every child that `fork` of the C library makes, until the program ends.
+pub(crate) fn in_every_child(handler: extern "C" fn()) {
+    // SAFETY: the handler stays valid for the life of the program and does what a handler may.
+    unsafe { libc::pthread_atfork(None, None, Some(handler)) };
+}
+
+fn memfd_secret() -> Result<OwnedFd, Errno> {
+    // SAFETY: the call takes one integer and touches no memory of this process.
+    let file = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
+    match RawFd::try_from(file) {
+        // SAFETY: a descriptor just opened, which no one else knows of.
+        Ok(file) if file >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(file) }),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOSYS)),
+    }
+}
+
+fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
+    move |error| Error::Os { call, source: error.into() }
+}
+
+fn address(pages: NonNull<[u8]>) -> *mut c_void {
+    pages.cast::<c_void>().as_ptr()
+}
