@@ -125,13 +125,14 @@ pub fn of_every_operation<M: LockedMemory>(test: &str, subject: &Subject<M>) -> 
         holder.at("at rest: cloned");
         (subject.replace)(&mut memory, clone.unlock().unwrap()).unwrap();
         holder.at("at rest: replaced");
-        let memory = memory.update(clone.unlock().unwrap(), SECRET_BYTES).unwrap();
+        let mut memory = memory.update(clone.unlock().unwrap(), SECRET_BYTES).unwrap();
         holder.at("at rest: updated");
         assert!(memory.unlock().unwrap() == clone.unlock().unwrap());
         holder.at("at rest: compared");
-        drop(memory);
         drop(clone);
-        holder.at("dropped");
+        holder.at("at rest: the clone dropped");
+        memory.zeroize();
+        holder.at("zeroized");
     })
 }
 
@@ -142,9 +143,9 @@ pub fn of_every_operation<M: LockedMemory>(test: &str, subject: &Subject<M>) -> 
 /// # Panics
 /// Where there is more, or less.
 pub fn leave_nothing_at_rest(found: &[(String, Found)]) {
-    assert_eq!(found.len(), 11);
+    assert_eq!(found.len(), 12);
     for (stage, copies) in found {
-        let in_use = !(stage.starts_with("at rest") || stage == "dropped");
+        let in_use = !(stage.starts_with("at rest") || stage == "zeroized");
         assert_eq!(copies.ordinary, Copies::default(), "{stage}: {copies:?}");
         let expected = seen_in_guarded_pages(usize::from(in_use));
         assert_eq!(copies.guarded.whole, expected, "{stage}: {copies:?}");

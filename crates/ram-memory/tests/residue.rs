@@ -25,7 +25,7 @@ fn a_guarded_secret_is_in_guarded_pages_alone_and_gone_when_dropped() {
     let found = stages::of_every_operation(test, &subject);
     for (stage, copies) in &found {
         assert_eq!(copies.ordinary, Copies::default(), "{stage}: {copies:?}");
-        let expected = usize::from(stage != "dropped");
+        let expected = usize::from(stage != "zeroized");
         let seen = usize::from(copies.guarded != Copies::default());
         assert_eq!(seen, stages::seen_in_guarded_pages(expected), "{stage}: {copies:?}");
     }
