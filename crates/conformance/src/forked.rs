@@ -10,7 +10,7 @@ use std::process::exit;
 /// Forks, runs `body` in the child, and says whether it came to its end there: without a panic, a signal or a hang that
 /// the caller would see as its own.
 ///
-/// Call it in a process of its own ([`child::run`](crate::child::run)): a child that was forked while other tests held the
+/// Call it in a process of its own ([`child::run`]): a child that was forked while other tests held the
 /// allocator's or the test runner's locks may hang on them.
 ///
 /// # Panics
