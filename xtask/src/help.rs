@@ -12,6 +12,7 @@ usage: cargo xtask VERB
   bench [--quick] [--check]  times each operation beside its peer
   capacity [--check]         holds many secrets as an ordinary user under small limits (Linux, root)
   disk-image [--check]       kills programs that store secrets and searches the disk for them (Linux, root)
+  doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
   drop-in                    builds and runs a program made for the published runtime against this one
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
   help                       this text

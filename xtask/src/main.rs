@@ -6,6 +6,7 @@ mod capacity;
 mod check_targets;
 mod ci;
 mod disk_image;
+mod doctor;
 mod drop_in;
 mod help;
 mod page;
@@ -44,6 +45,7 @@ fn run(mut args: Arguments) -> Result {
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
         Some("disk-image") => disk_image::run(&sh, args),
+        Some("doctor") => doctor::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
         Some(other) => Err(format!("no such verb: {other}\n\n{}", help::USAGE).into()),

@@ -182,6 +182,13 @@ impl Ending {
         self
     }
 
+    /// Whether the process left a core dump, as the kernel told its parent.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn dumped_core(&self) -> bool {
+        std::os::unix::process::ExitStatusExt::core_dumped(&self.output.status)
+    }
+
     /// What the process wrote to standard output, the test runner's own lines included.
     #[must_use]
     pub fn stdout(&self) -> String {

@@ -11,6 +11,7 @@
 //! | [`memories::buffer::Buffer`] | a clear secret that lives briefly | `stronghold-locked-memory` |
 //! | [`locked_memory::LockedMemory`] | what every memory can do | `stronghold-locked-memory` |
 //! | [`envelope`] | the sealed form for storage: export, import | `stronghold-envelope` |
+//! | [`harden_process()`], [`doctor()`] | closes the process to debuggers, looks at the machine | `stronghold-hardening` |
 //! | [`Session`] | one joining of the root key for a batch of operations | `stronghold-sealing` |
 //! | [`Boxed`], [`Policy`], [`Protection`], [`status()`] | guarded pages | `stronghold-boxed` |
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ pub use boxed::{
     Status, status,
 };
 pub use envelope;
+pub use hardening::{self, doctor, harden_process};
 pub use sealing::{Session, resplit};
 pub use thiserror::Error as DeriveError;
 

@@ -1,4 +1,4 @@
-//! The example that a newcomer runs first: its main job, and how it ends where it cannot do it.
+//! The examples: the main job, which a newcomer runs first, how it ends where it cannot be done, and the doctor.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
@@ -21,14 +21,14 @@ const KINDS: [&str; 10] = [
     "noncontiguous:frag-hybrid",
 ];
 
-/// The example as `cargo test` built it, beside this test.
-fn example() -> PathBuf {
+/// An example as `cargo test` built it, beside this test.
+fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join("examples").join("keep")
+    test.ancestors().nth(2).unwrap().join("examples").join(name)
 }
 
 fn keep(conditions: Conditions, arguments: &[&str], input: &[u8]) -> Output {
-    let mut command = under(conditions, &example());
+    let mut command = under(conditions, &example("keep"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
     // A process that ends without reading closes the pipe.
@@ -95,4 +95,19 @@ fn what_cannot_be_done_is_a_clear_message_and_exit_code_1() {
     fails(here, &["-", "message"], &vec![7; (16 << 20) + 1], "longer than 16777216 bytes");
     let nothing_to_lock = Conditions { lock_limit_kib: Some(0), ordinary_user: true };
     fails(nothing_to_lock, &["-", "message"], b"secret", "ulimit -l");
+}
+
+#[test]
+fn the_doctor_gives_one_line_for_each_topic_and_sees_its_own_hardening() {
+    let run = |arguments: &[&str]| {
+        let output = under(Conditions::default(), &example("doctor")).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = run(&[]);
+    assert_eq!((code, text.lines().count()), (Some(0), 9), "{text}");
+    let (code, text) = run(&["--harden"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("no debugger of the same user: done"), "{text}");
+    assert!(text.contains("core dump        none: this process is not dumpable"), "{text}");
+    assert_eq!(run(&["--help-me"]), (Some(1), String::new()));
 }
