@@ -22,7 +22,7 @@ pub(crate) fn run(sh: &Shell, args: Arguments) -> Result {
     if cfg!(target_os = "linux") {
         // Every other test runs with the strongest pages that this kernel grants: these run with ordinary ones.
         let without = "without-secret-memory";
-        let library = ["--workspace", "--exclude", "xtask", "--lib", "--tests"];
+        let library = ["--workspace", "--exclude", "xtask", "--lib", "--tests", "--examples"];
         cmd!(sh, "cargo run -p stronghold-conformance --bin {without} -- cargo test {library...}").run()?;
     }
     cmd!(sh, "cargo test --workspace").run()?; // documentation tests included; last, so that its verdict closes the log

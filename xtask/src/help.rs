@@ -11,14 +11,16 @@ usage: cargo xtask VERB
   syscalls [--check]         counts the system calls of each operation (Linux, strace)
   bench [--quick] [--check]  times each operation beside its peer
   capacity [--check]         holds many secrets as an ordinary user under small limits (Linux, root)
+  audit [--check]            looks for a secret in processes that keep it, this library's and its peers' (Linux)
   disk-image [--check]       kills programs that store secrets and searches the disk for them (Linux, root)
+  swap [--check]             lets programs that keep secrets run out of memory and searches the swap file (Linux, root)
   doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
   drop-in                    builds and runs a program made for the published runtime against this one
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
   help                       this text
 
-syscalls, bench, capacity and disk-image write what they find into docs/benchmarks.md. With --check they write nothing there, and
-end with exit code 1 where a budget is missed.";
+syscalls, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into docs/audit. With --check they
+write nothing there, and end with exit code 1 where a budget is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {
     no_more(args)?;

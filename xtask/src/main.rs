@@ -1,6 +1,7 @@
 //! Drives builds, checks and measurements: `cargo xtask VERB`, one file for each verb.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod bench;
 mod capacity;
 mod check_targets;
@@ -11,6 +12,7 @@ mod drop_in;
 mod help;
 mod page;
 mod rows;
+mod swap;
 mod syscalls;
 mod table;
 mod worker;
@@ -41,10 +43,12 @@ fn run(mut args: Arguments) -> Result {
         Some("help") => help::run(args),
         None | Some(_) if asks_for_help => help::run(args),
         Some("ci") => ci::run(&sh, args),
+        Some("audit") => audit::run(&sh, args),
         Some("syscalls") => syscalls::run(&sh, args),
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
         Some("disk-image") => disk_image::run(&sh, args),
+        Some("swap") => swap::run(&sh, args),
         Some("doctor") => doctor::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),

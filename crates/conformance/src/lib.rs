@@ -5,6 +5,7 @@
 //! * `kernel`: lets the kernel refuse what it could grant.
 //! * [`mod@laws`]: what every memory does, whatever it is made of.
 //! * [`properties`]: what holds for every sequence of operations.
+//! * `scan`: counts what the memory of another process holds of a secret.
 //! * [`stages`]: holds a secret through named stages while another process counts its copies.
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,6 @@ pub mod kernel;
 pub mod laws;
 pub mod properties;
 #[cfg(target_os = "linux")]
-mod scan;
+pub mod scan;
 #[cfg(target_os = "linux")]
 pub mod stages;

@@ -1,5 +1,6 @@
 //! Counts what another process's memory holds of a secret, through `/proc/PID/mem`.
 
+use core::ops::Range;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -26,25 +27,63 @@ pub struct Found {
 }
 
 /// Reads all memory of process `pid` and counts what it holds of `secret`.
-pub(crate) fn scan(pid: u32, secret: &[u8]) -> std::io::Result<Found> {
+///
+/// # Errors
+/// Where the process is gone, or may not be looked at.
+pub fn scan(pid: u32, secret: &[u8]) -> std::io::Result<Found> {
     let needle = Needle::new(secret);
     let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let pages = File::open(format!("/proc/{pid}/pagemap"))?;
     let mut found = Found::default();
-    let mut bytes = Vec::new();
     for mapping in mappings(&fs::read_to_string(format!("/proc/{pid}/smaps"))?) {
-        bytes.clear();
-        bytes.resize(mapping.end - mapping.start, 0);
-        // A mapping such as [vvar] cannot be read; it is the kernel's and holds nothing of ours.
-        if memory.read_exact_at(&mut bytes, mapping.start as u64).is_err() {
-            continue;
-        }
         let copies = if mapping.guarded { &mut found.guarded } else { &mut found.ordinary };
-        needle.count(&bytes, copies);
+        for run in runs(&pages, &mapping)? {
+            needle.count(&read(&memory, run), copies);
+        }
     }
     Ok(found)
 }
 
-struct Needle<'a> {
+/// The pages of a mapping that hold anything, as runs of neighbours: a mapping can be larger than the machine.
+fn runs(pages: &File, mapping: &Mapping) -> std::io::Result<Vec<Range<usize>>> {
+    /// In RAM or in swap, see `/proc/PID/pagemap` in `proc(5)`.
+    const THERE: u64 = 0b11 << 62;
+    const ENTRY: usize = size_of::<u64>();
+    let page = boxed::page_size();
+    let mut entries = vec![0; (mapping.end - mapping.start) / page * ENTRY];
+    let first = mapping.start / page * ENTRY;
+    if pages.read_exact_at(&mut entries, first as u64).is_err() {
+        return Ok(Vec::new()); // the mapping at the end of the address space, which is the kernel's
+    }
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (number, entry) in entries.chunks_exact(ENTRY).enumerate() {
+        if entry.try_into().map_or(0, u64::from_ne_bytes) & THERE == 0 {
+            continue;
+        }
+        let at = mapping.start + number * page;
+        match runs.last_mut() {
+            Some(run) if run.end == at => run.end += page,
+            _ => runs.push(at..at + page),
+        }
+    }
+    Ok(runs)
+}
+
+/// Reads a run of pages, and has zeros where one cannot be read: secret memory, and the kernel's own such as `[vvar]`.
+fn read(memory: &File, run: Range<usize>) -> Vec<u8> {
+    let mut bytes = vec![0; run.len()];
+    if memory.read_exact_at(&mut bytes, run.start as u64).is_err() {
+        for (at, page) in run.step_by(boxed::page_size()).zip(bytes.chunks_mut(boxed::page_size())) {
+            if memory.read_exact_at(page, at as u64).is_err() {
+                page.fill(0);
+            }
+        }
+    }
+    bytes
+}
+
+/// A secret to search for.
+pub struct Needle<'a> {
     secret: &'a [u8],
     windows: HashSet<[u8; WINDOW]>,
     /// Which first two bytes a window may have: most bytes of most processes are ruled out here.
@@ -52,7 +91,12 @@ struct Needle<'a> {
 }
 
 impl<'a> Needle<'a> {
-    fn new(secret: &'a [u8]) -> Self {
+    /// Prepares the search for `secret`.
+    ///
+    /// # Panics
+    /// Where it is shorter than the shortest piece that counts, eight bytes.
+    #[must_use]
+    pub fn new(secret: &'a [u8]) -> Self {
         assert!(secret.len() >= WINDOW, "a secret to search for has at least {WINDOW} bytes");
         let windows: HashSet<[u8; WINDOW]> =
             secret.windows(WINDOW).filter_map(|window| window.try_into().ok()).collect();
@@ -63,7 +107,8 @@ impl<'a> Needle<'a> {
         Self { secret, windows, likely }
     }
 
-    fn count(&self, bytes: &[u8], copies: &mut Copies) {
+    /// Adds what `bytes` hold of it to `copies`.
+    pub fn count(&self, bytes: &[u8], copies: &mut Copies) {
         for (at, window) in bytes.windows(WINDOW).enumerate() {
             if self.likely[usize::from(u16::from_le_bytes([window[0], window[1]]))]
                 && self.windows.contains(window)
@@ -72,6 +117,12 @@ impl<'a> Needle<'a> {
                 copies.whole += usize::from(bytes[at..].starts_with(self.secret));
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Needle<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Needle").field("bytes", &self.secret.len()).finish_non_exhaustive()
     }
 }
 

@@ -69,9 +69,14 @@ fn replace_forever<M>(
     Ok(())
 }
 
-fn of(seed: u64, number: u64) -> Vec<u8> {
-    let len = if number % ONE_LARGE_IN == 1 { LARGE } else { SIZES[(number % 2) as usize] };
-    secret(seed, number, len)
+/// A secret of `seed`.
+pub(crate) fn of(seed: u64, number: u64) -> Vec<u8> {
+    secret(seed, number, len_of(number))
+}
+
+/// The size of every secret with that number, in bytes.
+pub(crate) fn len_of(number: u64) -> usize {
+    if number % ONE_LARGE_IN == 1 { LARGE } else { SIZES[(number % 2) as usize] }
 }
 
 fn buffer(bytes: &[u8]) -> Result<Buffer<u8>> {

@@ -1,8 +1,10 @@
-//! The process that `cargo xtask syscalls`, `capacity` and `disk-image` look at from outside.
+//! The process that `cargo xtask syscalls`, `capacity`, `disk-image` and `swap` look at from outside.
 #![forbid(unsafe_code)]
 
 mod capacity;
 mod disk;
+#[cfg(unix)]
+mod press;
 mod secret;
 
 use benches::ours::works::WORKS;
@@ -14,9 +16,12 @@ const USAGE: &str = "\
 worker repeat ROW COUNT            warms up, then does the operation of a row COUNT times
 worker capacity MEMORY COUNT       holds COUNT secrets of 32 bytes, reads 1,000 of them back, says what that takes
 worker store KIND DIRECTORY SEED   stores one secret after another in files of DIRECTORY, without end
+worker secrets SEED COUNT          writes the first COUNT secrets of SEED
+worker press MEMORY BACKING COUNT MIB  reads COUNT of them, outgrows its memory by MIB MiB, and waits
 worker search IMAGE SEED COUNT     counts the pieces of the first COUNT secrets of SEED in a file
 
-MEMORY is ram, file, full-ram or ram-and-file; KIND is file-memory, full-file or plain.";
+MEMORY is ram, file, full-ram or ram-and-file, to press also buffer, guarded or plain; KIND is file-memory, full-file or
+plain; BACKING is secret or ordinary.";
 
 /// Enough to fill the page pool and to have split the root key anew.
 const WARM_UP: usize = 5_000;
@@ -45,6 +50,10 @@ fn run(arguments: &[&str]) -> Result {
         ["repeat", row, count] => repeat(row, count.parse()?),
         ["capacity", memory, count] => capacity::run(memory, count.parse()?),
         ["store", kind, directory, seed] => disk::store(kind, directory.as_ref(), seed.parse()?),
+        #[cfg(unix)]
+        ["secrets", seed, count] => press::write_secrets(seed.parse()?, count.parse()?),
+        #[cfg(unix)]
+        ["press", memory, backing, count, mib] => press::run(memory, backing, count.parse()?, mib.parse()?),
         ["search", image, seed, count] => disk::search(image.as_ref(), seed.parse()?, count.parse()?),
         _ => Err(USAGE.into()),
     }
