@@ -1,6 +1,6 @@
 //! The one way this library ends a process.
 
-use std::io::Write as _;
+use crate::os;
 
 /// What cannot be survived.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,6 @@ pub(crate) fn abort(reason: Fatal) -> ! {
             b"stronghold: the page of a secret can neither be closed, wiped nor unmapped; aborting\n"
         }
     };
-    // Nothing is left to be done where standard error is closed.
-    drop(std::io::stderr().write_all(line));
+    os::complain(line);
     std::process::abort();
 }

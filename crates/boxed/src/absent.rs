@@ -3,20 +3,55 @@
 //! A reference that was live across the fork would fault in the child, so a handler of `fork` maps zeros at the same
 //! addresses. It runs while every lock may be held by a thread that the child does not have, so it takes none: it walks a
 //! list that only ever grows. A child made without the C library, by a bare `clone(2)`, faults instead.
+//!
+//! New pages are not absent from the first moment on. A child forked before they are would share them, so two more handlers
+//! count forks, and pages that a fork may have caught are given back, empty as they are.
 #![allow(unsafe_code)]
 
 use crate::os;
 use crate::process::PerProcess;
 use core::convert::Infallible;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use sodium::Error;
+use std::io::ErrorKind;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// The first of all places, of this process and those it was forked from.
 static FIRST: AtomicPtr<Place> = AtomicPtr::new(ptr::null_mut());
 
 /// Places of this process that are free to be used again.
 static FREE: PerProcess<Mutex<Vec<&'static Place>>> = PerProcess::new();
+
+/// How many forks were begun in this process, and how many of those are over.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static OVER: AtomicU64 = AtomicU64::new(0);
+
+/// How often pages are made anew because a fork came in between.
+const ATTEMPTS: u32 = 10_000;
+
+/// What `make` makes while no fork is under way, nor begins: what is made at such a moment is given to `undo`, and made anew.
+///
+/// # Errors
+/// Those of `make`; that of `pthread_atfork(3)`; [`ErrorKind::ResourceBusy`] where forks leave no time for it.
+pub(crate) fn between_forks<T>(make: impl Fn() -> Result<T, Error>, undo: impl Fn(T)) -> Result<T, Error> {
+    count_forks()?;
+    for _ in 0..ATTEMPTS {
+        // In this order: where both are equal, no fork was under way when the second was read.
+        let over = OVER.load(Ordering::SeqCst);
+        let begun = BEGUN.load(Ordering::SeqCst);
+        if begun == over {
+            let made = make()?;
+            if BEGUN.load(Ordering::SeqCst) == begun {
+                return Ok(made);
+            }
+            undo(made);
+        }
+        thread::yield_now();
+    }
+    Err(Error::Os { call: "fork", source: ErrorKind::ResourceBusy.into() })
+}
 
 /// Pages that a child does not get, or none: an entry of the list, never freed.
 struct Place {
@@ -35,9 +70,8 @@ unsafe impl Send for Place {}
 pub(crate) struct Absent(&'static Place);
 
 impl Absent {
-    /// The caller has mapped the pages, and drops this value, or calls [`clear`](Self::clear), before it unmaps them.
+    /// The caller has mapped the pages [between forks](between_forks), and drops this value, or calls [`clear`](Self::clear), before it unmaps them.
     pub(crate) fn new(pages: NonNull<[u8]>) -> Self {
-        register_handler();
         let reused = with_free(Vec::pop);
         let place = reused.unwrap_or_else(add_place);
         place.start.store(pages.cast::<u8>().as_ptr().expose_provenance(), Ordering::Relaxed);
@@ -86,16 +120,32 @@ fn add_place() -> &'static Place {
     }
 }
 
-fn register_handler() {
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
-    // No lock, which a fork could find taken: threads that are first at once register it twice, which does no harm.
-    if !REGISTERED.load(Ordering::Acquire) {
-        os::in_every_child(put_zeros);
-        REGISTERED.store(true, Ordering::Release);
+fn count_forks() -> Result<(), Error> {
+    static COUNTED: AtomicBool = AtomicBool::new(false);
+    // No lock, which a fork could find taken: threads that are first at once register the handlers twice, and every fork
+    // then counts as two.
+    if !COUNTED.load(Ordering::Acquire) {
+        os::at_every_fork(before_fork, in_parent, in_child)?;
+        COUNTED.store(true, Ordering::Release);
     }
+    Ok(())
 }
 
-extern "C" fn put_zeros() {
+extern "C" fn before_fork() {
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn in_parent() {
+    OVER.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn in_child() {
+    // The forks that other threads had begun are none of the child's.
+    OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
+    put_zeros();
+}
+
+fn put_zeros() {
     let mut next = FIRST.load(Ordering::Acquire).cast_const();
     // SAFETY: the pointer is null or that of a place, which is never freed.
     while let Some(place) = unsafe { next.as_ref() } {
@@ -105,5 +155,82 @@ extern "C" fn put_zeros() {
             os::put_zeros(NonNull::slice_from_raw_parts(start, bytes));
         }
         next = place.next;
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use crate::{Backing, Boxed, Policy};
+    use conformance::{child, forked};
+    use core::cell::Cell;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const SECRET: u8 = 0x5a;
+
+    /// Whether the parent's secret appears in a page that this child shares with it.
+    fn sees_the_parents_secret() -> bool {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let shared = maps.lines().filter(|line| line.contains("secretmem"));
+        let ends = shared.map(|line| line.split_once('-').unwrap().1.split_once(' ').unwrap().0);
+        ends.map(|end| usize::from_str_radix(end, 16).unwrap()).any(|end| {
+            let last = core::ptr::with_exposed_provenance::<u8>(end - 1);
+            (0..200).any(|_| {
+                std::thread::sleep(std::time::Duration::from_micros(50));
+                // SAFETY: a byte of a mapping that is readable, as all new secret memory is, and that no one unmaps.
+                unsafe { last.read_volatile() == SECRET }
+            })
+        })
+    }
+
+    #[test]
+    fn a_child_forked_while_pages_are_made_shares_none_that_come_into_use() {
+        child::run(
+            "absent::tests::a_child_forked_while_pages_are_made_shares_none_that_come_into_use",
+            || {
+                Policy::new().backing(Backing::Auto).pool_bytes(0).install().unwrap();
+                let done = AtomicBool::new(false);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        while !done.load(Ordering::Relaxed) {
+                            let secret = |_| Boxed::<u8>::new(32, |bytes| bytes.fill(SECRET)).unwrap();
+                            drop((0..100).map(secret).collect::<Vec<_>>());
+                        }
+                    });
+                    let unseen = (0..400).all(|_| forked::succeeds(|| assert!(!sees_the_parents_secret())));
+                    done.store(true, Ordering::Relaxed);
+                    assert!(unseen);
+                });
+            },
+        )
+        .succeeds();
+    }
+
+    #[test]
+    fn what_a_fork_may_have_caught_is_made_anew() {
+        child::run("absent::tests::what_a_fork_may_have_caught_is_made_anew", || {
+            let (made, undone) = (Cell::new(0), Cell::new(0));
+            let make = || {
+                made.set(made.get() + 1);
+                assert!(made.get() > 1 || forked::succeeds(|| ()));
+                Ok(made.get())
+            };
+            assert!(matches!(super::between_forks(make, |number| undone.set(number)), Ok(2)));
+            assert_eq!((made.get(), undone.get()), (2, 1));
+            // A child begins with no fork under way.
+            assert!(forked::succeeds(|| assert!(matches!(super::between_forks(|| Ok(1), drop), Ok(1)))));
+        })
+        .succeeds();
+    }
+
+    #[test]
+    fn what_lies_where_pages_are_absent_stays() {
+        let mut there = crate::Scratch::<u8>::new(32).unwrap();
+        there.fill(SECRET);
+        let page = there.as_ptr().addr() / crate::page_size() * crate::page_size();
+        let page = core::ptr::with_exposed_provenance_mut::<u8>(page);
+        let page = core::ptr::slice_from_raw_parts_mut(page, crate::page_size());
+        crate::os::put_zeros(core::ptr::NonNull::new(page).unwrap());
+        assert_eq!(*there, [SECRET; 32]);
     }
 }

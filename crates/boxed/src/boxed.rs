@@ -194,6 +194,8 @@ impl<T: Bytes> Drop for Ref<'_, T> {
         if self.boxed.page.is_foreign() {
             return; // a fork while the guard lived: page and gate are the parent's
         }
+        // In a child that inherits, another thread may be adopting the page; where that fails, it is closed all the same.
+        drop(self.boxed.page.claim());
         self.boxed.gate.leave(|| self.boxed.page.close());
     }
 }

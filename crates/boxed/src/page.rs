@@ -54,6 +54,7 @@ impl Page {
         let needed = len.checked_add(2 * CANARY_BYTES);
         let needed = needed.ok_or(Error::TooLarge { elements: len, element_bytes: 1 })?;
         let pool = pool::current();
+        let drawn = NonNull::from(pool.canary()?).cast::<u8>();
         let region = match spot {
             None => pool.take(needed.div_ceil(page))?,
             Some(spot) => spot.take(pool, needed.div_ceil(page))?,
@@ -62,7 +63,7 @@ impl Page {
         let page = Self { region, pool, len, pooled: spot.is_none(), fate: AtomicU8::new(INTACT) };
         let canary = page.canary();
         // SAFETY: 16 bytes of the region that lie right before the data, writable now and known to no one else.
-        unsafe { canary.copy_from_nonoverlapping(NonNull::from(pool.canary()).cast::<u8>(), CANARY_BYTES) };
+        unsafe { canary.copy_from_nonoverlapping(drawn, CANARY_BYTES) };
         Ok(page)
     }
 
@@ -89,10 +90,24 @@ impl Page {
         self.check_content()
     }
 
-    /// Refuses a page of the parent process.
+    /// Refuses a page of the parent process. One that cannot be closed again after it was adopted is destroyed.
     #[inline]
     pub(crate) fn claim(&self) -> Result<(), Error> {
-        self.region.claim()
+        if self.region.is_claimed() {
+            return Ok(());
+        }
+        self.claim_anew()
+    }
+
+    #[cold]
+    fn claim_anew(&self) -> Result<(), Error> {
+        self.check_content()?; // an unmapped page may be a stranger's by now
+        let before = self.prot();
+        self.region.claim().inspect_err(|_| {
+            if self.prot() != before {
+                self.close();
+            }
+        })
     }
 
     /// Refuses a page whose content is lost.
@@ -147,7 +162,7 @@ impl Page {
     fn canary_is_whole(&self) -> bool {
         // SAFETY: the canary is part of the region, readable as the caller made sure, and no one writes to it.
         let canary = unsafe { self.canary().cast::<[u8; CANARY_BYTES]>().read() };
-        canary == *self.pool.canary()
+        self.pool.canary().is_ok_and(|drawn| *drawn == canary)
     }
 }
 

@@ -31,7 +31,8 @@ pub(crate) struct Pool {
     released: Condvar,
     /// The most bytes that lie idle.
     bound: usize,
-    canary: [u8; CANARY_BYTES],
+    /// Missing where the system has no random bytes.
+    canary: Option<[u8; CANARY_BYTES]>,
 }
 
 #[derive(Debug, Default)]
@@ -56,14 +57,14 @@ pub(crate) struct Counts {
 impl Pool {
     fn new(bound: usize) -> Self {
         let mut canary = [0; CANARY_BYTES];
-        // Without random bytes libsodium is not initialised, and no region is ever made to need a canary.
-        drop(sodium::random_bytes(&mut canary));
+        let canary = sodium::random_bytes(&mut canary).is_ok().then_some(canary);
         Self { state: Mutex::default(), released: Condvar::new(), bound, canary }
     }
 
     /// The canary of this process.
-    pub(crate) fn canary(&self) -> &[u8; CANARY_BYTES] {
-        &self.canary
+    pub(crate) fn canary(&self) -> Result<&[u8; CANARY_BYTES], Error> {
+        let none = Error::Refused { operation: "draw a canary", source: sodium::Error::Unavailable };
+        self.canary.as_ref().ok_or(none)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -76,11 +77,7 @@ impl Pool {
     pub(crate) fn take(&self, pages: usize) -> Result<Region, Error> {
         let class = size_class(pages);
         if let Some(region) = self.take_idle(class) {
-            if let Err(error) = region.claim() {
-                self.discard(region);
-                return Err(error);
-            }
-            return Ok(region);
+            return self.claimed(region);
         }
         match self.make(class, Kind::Any) {
             Err(RegionError::Unlockable(_)) => self.take_at_limit(pages, Kind::Any),
@@ -100,7 +97,7 @@ impl Pool {
     }
 
     fn take_at_limit(&self, pages: usize, kind: Kind) -> Result<Region, Error> {
-        let deadline = Instant::now() + Policy::current().patience();
+        let deadline = deadline(Policy::current().patience());
         loop {
             let seen = self.lock().releases;
             self.drain();
@@ -109,7 +106,7 @@ impl Pool {
                 Err(RegionError::Other(error)) => return Err(error),
                 Ok(region) => return Ok(region),
             };
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() || !self.wait_for_release(seen, left) {
                 let needed = pages * os::page_size();
                 return Err(lock_limit(needed, self.counts().bytes_locked, refusal));
@@ -117,7 +114,18 @@ impl Pool {
             if kind == Kind::Any
                 && let Some(region) = self.take_idle(size_class(pages))
             {
-                return Ok(region);
+                return self.claimed(region);
+            }
+        }
+    }
+
+    /// The region, or after an error nothing of it.
+    fn claimed(&self, region: Region) -> Result<Region, Error> {
+        match region.claim() {
+            Ok(()) => Ok(region),
+            Err(error) => {
+                self.discard(region);
+                Err(error)
             }
         }
     }
@@ -174,11 +182,16 @@ impl Pool {
         self.announce_release(state);
     }
 
-    /// Counts in a page of someone else's that holds something and is locked, and stays so for good.
+    /// Counts in a page of someone else's that holds something and is locked.
     pub(crate) fn count_in(&self, bytes: usize) {
         let mut state = self.lock();
         state.counts.in_use += bytes / os::page_size();
         state.counts.bytes_locked += bytes;
+    }
+
+    /// Counts it out.
+    pub(crate) fn count_out(&self, bytes: usize) {
+        self.forget(bytes / os::page_size(), bytes);
     }
 
     /// Gives every idle region back to the system.
@@ -216,6 +229,11 @@ impl Pool {
         // No code panics while it holds the lock; were it to, the counts are still the best there is.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// When `patience` ends. A moment beyond what the clock can tell never comes.
+fn deadline(patience: Duration) -> Option<Instant> {
+    Instant::now().checked_add(patience)
 }
 
 /// The class that serves `pages`: exact up to 8 pages, then four classes for each doubling, so that at most a quarter
@@ -269,6 +287,12 @@ mod tests {
         pool.drain();
         let counts = pool.counts();
         assert_eq!((counts.in_use, counts.pooled, counts.bytes_locked), (0, 0, 0));
+    }
+
+    #[test]
+    fn endless_patience_never_ends() {
+        assert!(deadline(Duration::MAX).is_none());
+        assert!(deadline(Duration::ZERO).is_some_and(|end| end <= Instant::now()));
     }
 
     #[test]

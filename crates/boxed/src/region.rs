@@ -7,6 +7,7 @@ use crate::{Error, Policy, os, process};
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A run of guarded pages. New, it is writable and all zeros.
 #[derive(Debug)]
@@ -76,21 +77,31 @@ impl Region {
         self.locked.load(Ordering::Relaxed)
     }
 
+    /// Whether the region is this process's, made or adopted here.
+    #[inline]
+    pub(crate) fn is_claimed(&self) -> bool {
+        // Acquire pairs with the Release of the adoption: whoever sees it made sees the protection that it left.
+        self.generation.load(Ordering::Acquire) == process::generation()
+    }
+
     /// Refuses a region of the parent process, or adopts it where the policy says so.
     #[inline]
     pub(crate) fn claim(&self) -> Result<(), Error> {
-        let now = process::generation();
-        if self.generation.load(Ordering::Relaxed) == now {
-            return Ok(());
-        }
-        self.adopt(now)
+        if self.is_claimed() { Ok(()) } else { self.adopt() }
     }
 
     #[cold]
-    fn adopt(&self, now: u64) -> Result<(), Error> {
+    fn adopt(&self) -> Result<(), Error> {
+        /// Adoption changes protections back and forth. No thread held it across the fork: that is what a policy that
+        /// inherits asks for.
+        static ADOPTION: Mutex<()> = Mutex::new(());
         let policy = Policy::current();
         if !policy.inherits() {
             return Err(Error::Forked);
+        }
+        let _adoption = ADOPTION.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_claimed() {
+            return Ok(()); // by another thread meanwhile
         }
         // A child does not inherit memory locks, see `mlock(2)`.
         let prot = self.prot();
@@ -104,7 +115,7 @@ impl Region {
                 return Err(lock_limit(self.bytes(), 0, source));
             }
         }
-        self.generation.store(now, Ordering::Relaxed);
+        self.generation.store(process::generation(), Ordering::Release);
         Ok(())
     }
 

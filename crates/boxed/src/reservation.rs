@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::protection::Prot;
-use crate::{Error, os};
+use crate::{Error, absent, os};
 use core::ptr::NonNull;
 use std::io;
 
@@ -64,7 +64,7 @@ impl Reservation {
     /// Puts secret memory in the middle: zeros, writable, and locked by nature.
     pub(crate) fn fill_with_secret_memory(self) -> Result<Self, sodium::Error> {
         let middle = self.middle();
-        let secret = os::map_secret(middle.len())?;
+        let secret = absent::between_forks(|| os::map_secret(middle.len()), |pages| drop(os::unmap(pages)))?;
         match os::move_over(secret, middle) {
             Ok(()) => Ok(self),
             Err(error) => {

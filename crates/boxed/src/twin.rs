@@ -1,13 +1,17 @@
 //! Two strings of bytes that are worth something only together, reached by two different means.
 #![allow(unsafe_code)]
 
+use crate::abort::{Fatal, abort};
+use crate::absent::{self, Absent};
 use crate::gate::Gate;
 use crate::os::RamFile;
 use crate::page::Page;
 use crate::protection::Prot;
 use crate::reservation::Reservation;
-use crate::{Boxed, DEBUG_MSG, Error, Policy, os, pool};
+use crate::{Boxed, DEBUG_MSG, Error, Policy, os, pool, process};
 use core::fmt;
+use core::mem::{self, ManuallyDrop};
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// What tells our file from another that took its descriptor, in bytes.
@@ -41,13 +45,23 @@ enum Places<const N: usize> {
 
 /// `N` bytes and a mark at the start of a file in RAM that is mapped without access.
 struct InFile<const N: usize> {
-    file: RamFile,
-    pages: Reservation,
+    memory: ManuallyDrop<Memory>,
     mark: [u8; MARK_BYTES],
     /// Whether the descriptor was ours when last used.
     trusted: AtomicBool,
     /// Of the page, for when it was not.
     gate: Gate,
+    /// Whether the page was unmapped because it could not be closed.
+    unmapped: AtomicBool,
+    /// The process that made it.
+    generation: u64,
+}
+
+/// What gives itself back when dropped, in this order: children find zeros no more, the page is unmapped, the file closed.
+struct Memory {
+    _absent: Absent,
+    pages: Reservation,
+    file: RamFile,
 }
 
 impl<const N: usize> Twin<N> {
@@ -82,12 +96,9 @@ impl<const N: usize> Twin<N> {
         match &self.places {
             Places::Apart { left, right } => {
                 right.check()?;
-                let read = left.read(room).map(|left| {
-                    // SAFETY: the page holds `N` bytes, is readable as long as it lives, and written only with `&mut self`.
-                    f(left, unsafe { right.data().cast::<[u8; N]>().as_ref() })
-                });
-                sodium::memzero(room);
-                read
+                let room = Wiped(room);
+                // SAFETY: the page holds `N` bytes, is readable as long as it lives, and written only with `&mut self`.
+                Ok(f(left.read(room.0)?, unsafe { right.data().cast::<[u8; N]>().as_ref() }))
             }
             Places::InOneRange(slots) => match &*slots.read()? {
                 [left, .., right] => Ok(f(left, right)),
@@ -105,13 +116,12 @@ impl<const N: usize> Twin<N> {
             Places::Apart { left, right } => {
                 right.check()?;
                 right.protect(Prot::ReadWrite)?;
-                let written = left.write(|left| {
+                // A page that stays writable says no more than one that is readable.
+                let _again = Finally(|| drop(right.protect(Prot::ReadOnly)));
+                left.write(|left| {
                     // SAFETY: the page holds `N` bytes and is writable now; `&mut self` makes the reference the only one.
                     f(left, unsafe { right.data().cast::<[u8; N]>().as_mut() });
-                });
-                // A page that stays writable says no more than one that is readable.
-                drop(right.protect(Prot::ReadOnly));
-                written
+                })
             }
             Places::InOneRange(slots) => match &mut *slots.write()? {
                 [left, .., right] => {
@@ -127,7 +137,7 @@ impl<const N: usize> Twin<N> {
     #[must_use]
     pub fn addresses(&self) -> (usize, usize) {
         match &self.places {
-            Places::Apart { left, right } => (left.pages.middle().addr().get(), right.data().addr().get()),
+            Places::Apart { left, right } => (left.page().addr().get(), right.data().addr().get()),
             Places::InOneRange(slots) => (slots.address(), slots.address() + slots.size() - N),
         }
     }
@@ -147,20 +157,32 @@ impl<const N: usize> InFile<N> {
     fn new(bytes: &[u8; N]) -> Option<Self> {
         let pages = Reservation::new((N + MARK_BYTES).div_ceil(os::page_size())).ok()?;
         let range = pages.middle();
-        let file = RamFile::new(range.len()).ok()?;
-        file.map(range).ok()?;
+        let map = || {
+            let file = RamFile::new(range.len()).map_err(failed("memfd_create"))?;
+            file.map(range).map_err(failed("mmap"))?;
+            Ok(file)
+        };
+        let file = absent::between_forks(map, drop).ok()?;
         pages.lock().ok()?;
         os::exclude_from_dumps(range).ok()?;
         let mut mark = [0; MARK_BYTES];
         sodium::random_bytes(&mut mark).ok()?;
-        let mut in_file = Self { file, pages, mark, trusted: AtomicBool::new(true), gate: Gate::default() };
-        in_file
-            .write(|left| {
-                left.copy_from_slice(bytes);
-            })
-            .ok()?;
         pool::current().count_in(range.len());
+        let memory = Memory { _absent: Absent::new(range), pages, file };
+        let mut in_file = Self {
+            memory: ManuallyDrop::new(memory),
+            mark,
+            trusted: AtomicBool::new(true),
+            gate: Gate::default(),
+            unmapped: AtomicBool::new(false),
+            generation: process::generation(),
+        };
+        in_file.write(|left| left.copy_from_slice(bytes)).ok()?;
         Some(in_file)
+    }
+
+    fn page(&self) -> NonNull<[u8]> {
+        self.memory.pages.middle()
     }
 
     fn read<'a>(&self, room: &'a mut [u8]) -> Result<&'a [u8; N], Error> {
@@ -171,7 +193,7 @@ impl<const N: usize> InFile<N> {
             self.trusted.store(false, Ordering::Relaxed);
             self.gate.enter(|| self.open(Prot::ReadOnly))?;
             // SAFETY: the mapping holds the bytes and the mark and is readable now; no one writes but with `&mut self`.
-            room.copy_from_slice(unsafe { &self.pages.middle().as_ref()[..N + MARK_BYTES] });
+            room.copy_from_slice(unsafe { &self.page().as_ref()[..N + MARK_BYTES] });
             self.gate.leave(|| self.close());
         }
         room.first_chunk().ok_or(Error::ZeroSize)
@@ -179,33 +201,93 @@ impl<const N: usize> InFile<N> {
 
     /// Whether the descriptor still gives our bytes, which are then in `room`.
     fn read_by_descriptor(&self, room: &mut [u8]) -> bool {
-        self.file.read(room).is_ok_and(|bytes| bytes == room.len()) && room[N..] == self.mark
+        self.memory.file.read(room, 0).is_ok_and(|bytes| bytes == room.len()) && room[N..] == self.mark
     }
 
     fn write(&mut self, f: impl FnOnce(&mut [u8; N])) -> Result<(), Error> {
         self.open(Prot::ReadWrite)?;
-        let start = self.pages.middle().cast::<u8>();
+        let _closed = Finally(|| self.close());
+        let start = self.page().cast::<u8>();
         // SAFETY: the page is longer than `N` and a mark, writable now, and `&mut self` excludes every reader.
         f(unsafe { start.cast::<[u8; N]>().as_mut() });
         // SAFETY: the mark lies behind the `N` bytes in the same page.
         let mark = unsafe { start.add(N) }.cast::<[u8; MARK_BYTES]>();
         // SAFETY: as above; bytes have no alignment.
         unsafe { mark.write(self.mark) };
-        self.close();
         Ok(())
     }
 
     fn open(&self, prot: Prot) -> Result<(), Error> {
-        let refused = |source| Error::Refused {
+        if self.unmapped.load(Ordering::Relaxed) {
+            return Err(Error::Lost); // the addresses may be another's by now
+        }
+        self.memory.pages.protect(prot).map_err(|source| Error::Refused {
             operation: "open a guarded page",
-            source: sodium::Error::Os { call: "mprotect", source },
-        };
-        self.pages.protect(prot).map_err(refused)
+            source: failed("mprotect")(source),
+        })
     }
 
-    /// Where the system refuses, the page stays readable: one string alone says nothing.
+    /// At any price, because the right string is readable: where the system refuses, the page is unmapped. The descriptor
+    /// still gives the bytes.
     fn close(&self) {
-        drop(self.pages.protect(Prot::NoAccess));
+        if self.memory.pages.protect(Prot::NoAccess).is_ok() {
+            return;
+        }
+        if os::unmap(self.page()).is_err() {
+            abort(Fatal::Exposed);
+        }
+        self.unmapped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the descriptor is not another file by now.
+    fn owns_descriptor(&self) -> bool {
+        let mut mark = [0; MARK_BYTES];
+        self.memory.file.read(&mut mark, N).is_ok_and(|bytes| bytes == MARK_BYTES) && mark == self.mark
+    }
+}
+
+impl<const N: usize> Drop for InFile<N> {
+    fn drop(&mut self) {
+        if self.generation != process::generation() {
+            return; // page, count and descriptor are the parent's
+        }
+        let owns_descriptor = self.owns_descriptor();
+        // A child that was forked meanwhile may still have the descriptor: it is to find zeros.
+        if self.open(Prot::ReadWrite).is_ok() {
+            // SAFETY: the page is writable now, and `&mut self` excludes every reader.
+            sodium::memzero(unsafe { self.page().as_mut() });
+        }
+        pool::current().count_out(self.page().len());
+        // SAFETY: the memory is not used again: this is the drop.
+        let Memory { _absent, pages, file } = unsafe { ManuallyDrop::take(&mut self.memory) };
+        if self.unmapped.load(Ordering::Relaxed) {
+            mem::forget(pages);
+        }
+        if !owns_descriptor {
+            mem::forget(file);
+        }
+    }
+}
+
+fn failed(call: &'static str) -> impl Fn(std::io::Error) -> sodium::Error {
+    move |source| sodium::Error::Os { call, source }
+}
+
+/// Bytes that are zeros in the end, however that comes.
+struct Wiped<'a>(&'a mut [u8]);
+
+impl Drop for Wiped<'_> {
+    fn drop(&mut self) {
+        sodium::memzero(self.0);
+    }
+}
+
+/// What is done in the end, however that comes.
+struct Finally<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 
@@ -242,7 +324,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_descriptor_closed_or_taken_by_another_file_does_no_harm() {
         use std::io::{Read as _, Seek as _, Write as _};
-        use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+        use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
         conformance::child::run(
             "twin::tests::a_descriptor_closed_or_taken_by_another_file_does_no_harm",
             || {
@@ -250,7 +332,7 @@ mod tests {
                 let Places::Apart { left, .. } = &twin.places else {
                     unreachable!("this system has files in RAM")
                 };
-                let number = left.file.as_raw_fd();
+                let number = left.memory.file.as_fd().as_raw_fd();
                 // SAFETY: what the descriptor's owner does when it is gone is what this test is about.
                 drop(unsafe { OwnedFd::from_raw_fd(number) });
                 let mut stranger = std::fs::File::from(
@@ -265,9 +347,82 @@ mod tests {
                 stranger.rewind().unwrap();
                 stranger.read_to_end(&mut bytes).unwrap();
                 assert_eq!(bytes, [0xee; 100]);
-                std::mem::forget(twin);
+                drop(twin);
+                stranger.write_all(b"still open").unwrap();
             },
         )
+        .succeeds();
+    }
+
+    /// The protection of the page at `address`, as the kernel prints it.
+    #[cfg(target_os = "linux")]
+    fn access(address: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps.lines().find(|line| {
+            let (start, rest) = line.split_once('-').unwrap();
+            let (end, _) = rest.split_once(' ').unwrap();
+            let [start, end] = [start, end].map(|number| usize::from_str_radix(number, 16).unwrap());
+            (start..end).contains(&address)
+        });
+        line.unwrap().split(' ').nth(1).unwrap()[..3].to_owned()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_panic_of_the_writer_leaves_both_closed() {
+        let mut twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
+        let panicking = std::panic::AssertUnwindSafe(|| twin.write(|_, _| panic!("on purpose")));
+        assert!(std::panic::catch_unwind(panicking).is_err());
+        let (left, right) = twin.addresses();
+        assert_eq!([access(left), access(right)], ["---", "r--"]);
+        assert_eq!(contents(&twin), ([1; 32], [2; 32]));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_panic_of_the_reader_leaves_nothing_in_the_room() {
+        let twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
+        let mut room = [9; Twin::<32>::ROOM];
+        let panicking =
+            std::panic::AssertUnwindSafe(|| twin.read(&mut room, |_, _| panic!("on purpose")).unwrap());
+        assert!(std::panic::catch_unwind(panicking).is_err());
+        assert_eq!(room, [0; Twin::<32>::ROOM]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn dropped_it_is_wiped_and_counted_out() {
+        conformance::child::run("twin::tests::dropped_it_is_wiped_and_counted_out", || {
+            use std::os::fd::AsFd as _;
+            Policy::new().pool_bytes(0).install().unwrap();
+            let twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
+            assert_eq!(crate::status().bytes_locked, 2 * os::page_size());
+            let Places::Apart { left, .. } = &twin.places else {
+                unreachable!("this system has files in RAM")
+            };
+            // What a child inherits.
+            let again = std::fs::File::from(rustix::io::dup(left.memory.file.as_fd()).unwrap());
+            drop(twin);
+            let mut bytes = [9; 32];
+            std::os::unix::fs::FileExt::read_exact_at(&again, &mut bytes, 0).unwrap();
+            assert_eq!(bytes, [0; 32]);
+            assert_eq!(crate::status().bytes_locked, 0);
+        })
+        .succeeds();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn dropped_in_a_child_it_takes_nothing_of_the_childs() {
+        conformance::child::run("twin::tests::dropped_in_a_child_it_takes_nothing_of_the_childs", || {
+            let twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
+            let (left, _) = twin.addresses();
+            assert!(conformance::forked::succeeds(|| {
+                assert_eq!(access(left), "rw-", "zeros, not a hole that someone else is given");
+                drop(twin);
+                assert_eq!(access(left), "rw-");
+            }));
+        })
         .succeeds();
     }
 

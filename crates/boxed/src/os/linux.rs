@@ -15,8 +15,8 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::io;
 
 pub(crate) use memfd::RamFile;
-pub(crate) use posix::{lock, lock_limit, page_size, protect, reserve, unmap};
-pub(crate) use secret::{in_every_child, map_secret, move_over, put_zeros};
+pub(crate) use posix::{complain, lock, lock_limit, page_size, protect, reserve, unmap};
+pub(crate) use secret::{at_every_fork, map_secret, move_over, put_zeros};
 
 /// `MADV_DONTDUMP`, see `madvise(2)`.
 pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {

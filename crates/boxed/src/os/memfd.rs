@@ -7,8 +7,8 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// A nameless file in RAM, open in this process only: closed on `exec`, and without permission for anyone to open it
-/// again.
+/// A nameless file in RAM: open in this process and the children it forks, closed on `exec`, and without permission for
+/// anyone to open it again.
 #[derive(Debug)]
 pub(crate) struct RamFile(OwnedFd);
 
@@ -33,15 +33,15 @@ impl RamFile {
         Ok(())
     }
 
-    /// Reads from the start of the file: one system call.
-    pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::pread(&self.0, bytes, 0)?)
+    /// Reads from byte `at` of the file on: one system call.
+    pub(crate) fn read(&self, bytes: &mut [u8], at: usize) -> io::Result<usize> {
+        Ok(rustix::io::pread(&self.0, bytes, at as u64)?)
     }
 }
 
 #[cfg(test)]
-impl std::os::fd::AsRawFd for RamFile {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_raw_fd()
+impl std::os::fd::AsFd for RamFile {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

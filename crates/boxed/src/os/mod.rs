@@ -18,7 +18,8 @@
 //! | `map_secret` | makes pages that the kernel takes out of its own map |
 //! | `move_over` | puts those in place of reserved pages |
 //! | `put_zeros` | puts zeros where a forked child lacks pages |
-//! | `in_every_child` | calls a function in every forked child |
+//! | `at_every_fork` | calls functions before and after every fork |
+//! | `complain` | writes a line to standard error without a lock |
 
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
 #[cfg_attr(all(unix, not(any(target_os = "linux", target_os = "android"))), path = "unix.rs")]
@@ -27,6 +28,6 @@
 mod imp;
 
 pub(crate) use imp::{
-    RamFile, exclude_from_dumps, forbid_merging, fork_token, in_every_child, lock, lock_limit, map_secret,
-    move_over, page_size, protect, put_zeros, reserve, unmap, wipe_on_fork,
+    RamFile, at_every_fork, complain, exclude_from_dumps, forbid_merging, fork_token, lock, lock_limit,
+    map_secret, move_over, page_size, protect, put_zeros, reserve, unmap, wipe_on_fork,
 };

@@ -17,7 +17,7 @@ impl RamFile {
         match self.0 {}
     }
 
-    pub(crate) fn read(&self, _bytes: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&self, _bytes: &mut [u8], _at: usize) -> io::Result<usize> {
         match self.0 {}
     }
 }

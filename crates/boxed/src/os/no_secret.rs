@@ -14,4 +14,10 @@ pub(crate) fn move_over(_new: NonNull<[u8]>, _reserved: NonNull<[u8]>) -> Result
 
 pub(crate) fn put_zeros(_pages: NonNull<[u8]>) {}
 
-pub(crate) fn in_every_child(_handler: extern "C" fn()) {}
+pub(crate) fn at_every_fork(
+    _before: extern "C" fn(),
+    _in_parent: extern "C" fn(),
+    _in_child: extern "C" fn(),
+) -> Result<(), Error> {
+    Ok(())
+}

@@ -46,6 +46,12 @@ pub(crate) fn protect(pages: NonNull<[u8]>, prot: Prot) -> io::Result<()> {
     Ok(())
 }
 
+/// `write(2)` to standard error: the standard library's takes a lock, which a thread that a child does not have may hold.
+pub(crate) fn complain(line: &[u8]) {
+    // Nothing is left to be done where standard error is closed.
+    rustix::io::write(rustix::stdio::stderr(), line).unwrap_or_default();
+}
+
 /// `mlock(2)`.
 pub(crate) fn lock(pages: NonNull<[u8]>) -> io::Result<()> {
     // SAFETY: the pages belong to the caller; the call changes no byte of them.
@@ -67,11 +73,17 @@ pub(crate) fn fork_token(special: fn() -> Option<&'static AtomicU64>) -> &'stati
 #[cold]
 fn make_token(special: fn() -> Option<&'static AtomicU64>) -> &'static AtomicU64 {
     static PLAIN: AtomicU64 = AtomicU64::new(0);
-    let made = special().unwrap_or(&PLAIN);
-    let address = ptr::from_ref(made).cast_mut();
-    if TOKEN.compare_exchange(ptr::null_mut(), address, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-        // SAFETY: the handler stays valid for the life of the program and does what a handler may: one atomic store.
-        unsafe { libc::pthread_atfork(None, None, Some(in_the_child)) };
+    let special = special();
+    let made = special.unwrap_or(&PLAIN);
+    // Before anyone relies on the token. Threads that are first at once register it twice, which does no harm.
+    // SAFETY: the handler stays valid for the life of the program and does what a handler may: one atomic store.
+    let registered = unsafe { libc::pthread_atfork(None, None, Some(in_the_child)) } == 0;
+    // A plain word without its handler would tell no child what it is: the next call tries again.
+    if registered || special.is_some() {
+        let address = ptr::from_ref(made).cast_mut();
+        TOKEN
+            .compare_exchange(ptr::null_mut(), address, Ordering::AcqRel, Ordering::Acquire)
+            .unwrap_or_default(); // else another thread's is there
     }
     known_token().unwrap_or(made)
 }

@@ -9,7 +9,7 @@ use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
 use sodium::Error;
 
 /// New secret memory of `bytes`, whole pages: zeros, writable, locked by nature and left out of core dumps. No one finds it
-/// by a descriptor, and a forked child has nothing in its place.
+/// by a descriptor, and a child has nothing in its place, unless it is forked while this function runs.
 pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
     let file = memfd_secret().map_err(failed("memfd_secret"))?;
     rustix::fs::ftruncate(&file, bytes as u64).map_err(failed("ftruncate"))?;
@@ -42,19 +42,28 @@ pub(crate) fn move_over(new: NonNull<[u8]>, reserved: NonNull<[u8]>) -> Result<(
     Ok(())
 }
 
-/// Puts zeros where pages are absent, in a child: one system call and no lock, as a handler of `fork` needs it.
+/// Puts zeros where pages are absent, in a child: one system call and no lock, as a handler of `fork` needs it. What lies
+/// there already stays: zeros of an earlier fork, or what someone mapped in a process that knows nothing of the pages.
 pub(crate) fn put_zeros(pages: NonNull<[u8]>) {
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
-    // SAFETY: the pages are reserved for what is absent in this process, and so hold nothing that anyone refers to.
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE; // older than secret memory
+    // SAFETY: the new mapping replaces no other.
     let zeros = unsafe { rustix::mm::mmap_anonymous(address(pages), pages.len(), access, flags) };
     zeros.map(|_| ()).unwrap_or_default(); // without them, reading there faults
 }
 
-/// Calls `handler` in every child that `fork` of the C library makes, until the program ends.
-pub(crate) fn in_every_child(handler: extern "C" fn()) {
-    // SAFETY: the handler stays valid for the life of the program and does what a handler may.
-    unsafe { libc::pthread_atfork(None, None, Some(handler)) };
+/// Calls `before` every `fork` of the C library, and after it `in_parent` or `in_child`, until the program ends. See
+/// `pthread_atfork(3)`.
+pub(crate) fn at_every_fork(
+    before: extern "C" fn(),
+    in_parent: extern "C" fn(),
+    in_child: extern "C" fn(),
+) -> Result<(), Error> {
+    // SAFETY: the handlers stay valid for the life of the program and do what handlers may.
+    match unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) } {
+        0 => Ok(()),
+        code => Err(Error::Os { call: "pthread_atfork", source: std::io::Error::from_raw_os_error(code) }),
+    }
 }
 
 fn memfd_secret() -> Result<OwnedFd, Errno> {

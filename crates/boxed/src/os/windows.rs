@@ -14,7 +14,7 @@ use std::io;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 
 pub(crate) use no_memfd::RamFile;
-pub(crate) use no_secret::{in_every_child, map_secret, move_over, put_zeros};
+pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
 
 /// `GetSystemInfo`.
 pub(crate) fn page_size() -> usize {
@@ -72,4 +72,11 @@ pub(crate) fn protect(_pages: NonNull<[u8]>, _prot: Prot) -> io::Result<()> {
 /// Nothing is reserved, so there is nothing to lock.
 pub(crate) fn lock(_pages: NonNull<[u8]>) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There are no forked children here, whom a lock could stop.
+pub(crate) fn complain(line: &[u8]) {
+    use std::io::Write as _;
+    // Nothing is left to be done where standard error is closed.
+    drop(std::io::stderr().write_all(line));
 }
