@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 pub(crate) fn run(sh: &Shell, args: Arguments) -> Result {
     no_more(args)?;
     cmd!(sh, "cargo fmt --all --check").run()?;
+    cmd!(sh, "cargo fmt --check --manifest-path xtask/audit/Cargo.toml").run()?;
     cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
     cmd!(sh, "cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()?;
     // The optimiser is what leaves copies of a secret in registers and on the stack.

@@ -1,10 +1,9 @@
 //! What is audited: each library and each of its configurations, led through the stages it has.
 
+mod kept;
 mod memories_of_ours;
 mod memories_of_published;
-mod peers;
 mod plain;
-mod raw;
 
 use crate::holder::{Holder, SECRET_BYTES};
 use crate::stage::Stage;
@@ -67,8 +66,7 @@ pub(crate) fn all() -> Vec<Subject> {
     subjects.extend(memories_of_ours::in_secret_memory());
     subjects.extend(memories_of_ours::in_ordinary_pages());
     subjects.extend(memories_of_published::all());
-    subjects.extend(peers::all());
-    subjects.extend(raw::all());
+    subjects.extend(kept::all());
     subjects.extend(plain::all());
     subjects
 }
