@@ -5,3 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod ours;
+
+/// Every operation that is measured over sizes.
+pub const OPERATIONS: [&str; 7] =
+    ["create + drop", "borrow", "unlock + read", "with", "update", "clone", "refresh"];
+
+/// The sizes, in bytes.
+pub const SIZES: [usize; 5] = [32, 256, 4 << 10, 64 << 10, 1 << 20];

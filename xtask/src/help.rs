@@ -9,6 +9,7 @@ usage: cargo xtask VERB
 
   ci                         formatting, clippy, every test, the memory tests once more in release, documentation
   syscalls [--check]         counts the system calls of each operation (Linux, strace)
+  instructions [--check]     counts the instructions of each operation outside the kernel (valgrind)
   bench [--quick] [--check]  times each operation beside its peer
   capacity [--check]         holds many secrets as an ordinary user under small limits (Linux, root)
   audit [--check]            looks for a secret in processes that keep it, this library's and its peers' (Linux)
@@ -19,7 +20,7 @@ usage: cargo xtask VERB
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
   help                       this text
 
-syscalls, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into docs/audit. With --check they
+syscalls, instructions, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into docs/audit. With --check they
 write nothing there, and end with exit code 1 where a budget is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {

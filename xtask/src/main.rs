@@ -10,6 +10,8 @@ mod disk_image;
 mod doctor;
 mod drop_in;
 mod help;
+mod instructions;
+mod matrix;
 mod page;
 mod rows;
 mod swap;
@@ -45,6 +47,7 @@ fn run(mut args: Arguments) -> Result {
         Some("ci") => ci::run(&sh, args),
         Some("audit") => audit::run(&sh, args),
         Some("syscalls") => syscalls::run(&sh, args),
+        Some("instructions") => instructions::run(&sh, args),
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
         Some("disk-image") => disk_image::run(&sh, args),

@@ -1,8 +1,9 @@
 //! One entry per measured row: what is prepared before, and the operation itself.
 //!
-//! The parent module says which runtime this is compiled against: `api` is its root, and `with` its shortest way to use
-//! a RamMemory.
+//! The parent module says which runtime this is compiled against: `api` is its root, and `With` its shortest way to use
+//! a memory on the spot.
 
+use super::With;
 use super::api::MemoryError;
 use super::api::locked_memory::LockedMemory;
 use super::api::memories::buffer::Buffer;
@@ -10,7 +11,6 @@ use super::api::memories::file_memory::FileMemory;
 use super::api::memories::frag::FragStrategy;
 use super::api::memories::noncontiguous_memory::{NCConfig, NonContiguousMemory};
 use super::api::memories::ram_memory::RamMemory;
-use super::with;
 use std::hint::black_box;
 
 /// One operation, to be run over and over.
@@ -66,7 +66,7 @@ fn ram_unlock<const SIZE: usize>() -> Result<Work, MemoryError> {
 fn ram_with() -> Result<Work, MemoryError> {
     let memory = RamMemory::alloc(&SECRET, SECRET.len())?;
     Ok(Box::new(move || {
-        black_box(with(&memory, last_byte)?);
+        black_box(With::with(&memory, last_byte)?);
         Ok(())
     }))
 }

@@ -4,8 +4,9 @@ use crate::child;
 use crate::laws::Subject;
 use core::sync::atomic::{AtomicBool, Ordering};
 use locked_memory::{Buffer, LockedMemory, MemoryError};
+use rustix::process::{Signal, getpid, kill_process};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::exit;
+use std::process::abort;
 
 /// Forks, runs `body` in the child, and says whether it came to its end there: without a panic, a signal or a hang that
 /// the caller would see as its own.
@@ -19,13 +20,23 @@ use std::process::exit;
 #[must_use]
 pub fn succeeds(body: impl FnOnce()) -> bool {
     match fork::fork().expect("the system can fork") {
-        fork::Fork::Child => exit(i32::from(catch_unwind(AssertUnwindSafe(body)).is_err())),
+        fork::Fork::Child => {
+            if catch_unwind(AssertUnwindSafe(body)).is_ok() {
+                // Ending takes locks, of the standard library and of the C library, that a thread which the child does not
+                // have may hold: a signal takes none.
+                kill_process(getpid(), THROUGH).expect("a process can end itself");
+            }
+            abort();
+        }
         fork::Fork::Parent(child) => {
             let status = fork::waitpid(child).expect("the child can be waited for");
-            fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0
+            fork::WIFSIGNALED(status) && fork::WTERMSIG(status) == THROUGH.as_raw()
         }
     }
 }
+
+/// What a child ends itself with that came to the end of its body.
+const THROUGH: Signal = Signal::USR2;
 
 /// How many children [`at_any_moment`] makes.
 const CHILDREN: usize = 60;

@@ -3,14 +3,23 @@
 use crate::protection::Prot;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 
-/// `sysconf(_SC_PAGESIZE)`.
+/// `sysconf(_SC_PAGESIZE)`, asked for once.
+#[inline]
 pub(crate) fn page_size() -> usize {
-    rustix::param::page_size()
+    static KNOWN: AtomicUsize = AtomicUsize::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            let page = rustix::param::page_size();
+            KNOWN.store(page, Ordering::Relaxed);
+            page
+        }
+        known => known,
+    }
 }
 
 /// The soft limit `RLIMIT_MEMLOCK`, see `getrlimit(2)`.
