@@ -8,6 +8,12 @@ pub(crate) fn run(sh: &Shell, args: Arguments) -> Result {
     no_more(args)?;
     cmd!(sh, "cargo fmt --all --check").run()?;
     cmd!(sh, "cargo fmt --check --manifest-path xtask/audit/Cargo.toml").run()?;
+    // What a change of the library's dependencies leaves behind in the workspaces of their own.
+    for workspace in ["xtask/audit/Cargo.toml", "xtask/drop-in/Cargo.toml"] {
+        cmd!(sh, "cargo metadata --quiet --locked --format-version 1 --manifest-path {workspace}")
+            .ignore_stdout()
+            .run()?;
+    }
     cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
     cmd!(sh, "cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()?;
     // The optimiser is what leaves copies of a secret in registers and on the stack.
