@@ -65,6 +65,7 @@ impl<T: Bytes> Boxed<T> {
     pub fn new(len: usize, fill: impl FnOnce(&mut [T])) -> Result<Self, Error> {
         let mut scratch = Scratch::new(len)?;
         fill(&mut scratch);
+        crate::scrub(); // copies of memory pass through vector registers
         scratch.close()
     }
 

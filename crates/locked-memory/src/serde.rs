@@ -4,6 +4,7 @@
 
 use crate::growing::Growing;
 use crate::{Buffer, Bytes, MemoryError};
+use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
@@ -21,15 +22,24 @@ impl<T: Bytes + Serialize> Serialize for Buffer<T> {
 
 impl<'de, T: Bytes + Deserialize<'de>> Deserialize<'de> for Buffer<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let buffer = deserializer.deserialize_seq(Gather(PhantomData));
+        let failure = Cell::new(None);
+        let buffer = deserializer.deserialize_seq(Gather { failure: &failure, elements: PhantomData });
         boxed::scrub();
-        buffer
+        // The words of the format name what they found, which may be the secret.
+        buffer.map_err(|_| match failure.take() {
+            Some(error) => D::Error::custom(error),
+            None => D::Error::custom("not a sequence of at least one element, each of its type"),
+        })
     }
 }
 
-struct Gather<T>(PhantomData<T>);
+struct Gather<'a, T> {
+    /// What went wrong apart from the input.
+    failure: &'a Cell<Option<MemoryError>>,
+    elements: PhantomData<T>,
+}
 
-impl<'de, T: Bytes + Deserialize<'de>> Visitor<'de> for Gather<T> {
+impl<'de, T: Bytes + Deserialize<'de>> Visitor<'de> for Gather<'_, T> {
     type Value = Buffer<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +47,10 @@ impl<'de, T: Bytes + Deserialize<'de>> Visitor<'de> for Gather<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
-        let failed = |error| A::Error::custom(MemoryError::on_page("deserialise a Buffer")(error));
+        let failed = |error| {
+            self.failure.set(Some(MemoryError::on_page("deserialise a Buffer")(error)));
+            A::Error::custom("no memory for the sequence")
+        };
         let mut growing = Growing::new(sequence.size_hint().unwrap_or(0)).map_err(failed)?;
         while let Some(value) = sequence.next_element()? {
             growing.spare().map_err(failed)?[0] = value;
@@ -81,6 +94,16 @@ mod tests {
             assert_eq!((status.pages_in_use, status.pages_pooled), (0, 1));
         })
         .succeeds();
+    }
+
+    #[test]
+    fn an_error_names_nothing_of_the_input() {
+        for input in
+            ["\"hunter2\"", "31337", "[104, 31337]", "{\"hunter2\": 1}", "[\"hunter2\"]", "true", "[1, 2"]
+        {
+            let error = serde_json::from_str::<Buffer<u8>>(input).unwrap_err().to_string();
+            assert!(error.starts_with("not a sequence of at least one element, each of its type"), "{error}");
+        }
     }
 
     #[test]

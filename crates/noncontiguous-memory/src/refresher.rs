@@ -124,10 +124,11 @@ impl Shared {
 
     fn round(&self) -> Round {
         let mut round = Round::default();
-        for memory in self.alive() {
+        for watched in self.watched() {
             if self.lock().stopped {
                 break;
             }
+            let Some(memory) = watched.upgrade() else { continue };
             match memory.refresh() {
                 Ok(()) => round.refreshed += 1,
                 Err(MemoryError::IllegalZeroizedUsage) => (),
@@ -137,16 +138,11 @@ impl Shared {
         round
     }
 
-    /// The memories that someone else still holds. The lock is free while they are refreshed.
-    fn alive(&self) -> Vec<Arc<NonContiguousMemory>> {
-        let mut alive = Vec::new();
-        self.lock().watched.retain(|memory| {
-            let held = memory.upgrade();
-            let keep = held.is_some();
-            alive.extend(held);
-            keep
-        });
-        alive
+    /// The memories that someone else still holds, none of them held here. The lock is free while they are refreshed.
+    fn watched(&self) -> Vec<Weak<NonContiguousMemory>> {
+        let mut state = self.lock();
+        state.watched.retain(|memory| memory.strong_count() > 0);
+        state.watched.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

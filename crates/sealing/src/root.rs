@@ -68,8 +68,13 @@ impl Root {
     /// The caller scrubs what the joining left on the dead stack.
     pub(crate) fn join(&self) -> Result<Arc<Joined>, Error> {
         let generation = boxed::generation();
+        if let Some(joined) = self.lock().shared(generation) {
+            return Ok(joined);
+        }
+        // Which may wait for a page: others are not to wait for that.
+        let mut joint = Joint::new()?;
         let mut key = self.lock();
-        if let Some(joined) = key.joined.upgrade().filter(|joined| joined.generation == generation) {
+        if let Some(joined) = key.shared(generation) {
             return Ok(joined);
         }
         if key.salt.0 != generation {
@@ -77,7 +82,6 @@ impl Root {
             sodium::random_bytes(&mut salt)?;
             key.salt = (generation, salt);
         }
-        let mut joint = Joint::new()?;
         key.join(&mut joint)?;
         let joined = Arc::new(Joined { joint, generation, salt: key.salt.1 });
         key.joined = Arc::downgrade(&joined);
@@ -86,7 +90,8 @@ impl Root {
 
     /// Replaces both shards now.
     pub(crate) fn resplit(&self) -> Result<(), Error> {
-        self.lock().resplit(&mut Joint::new()?)?;
+        let mut joint = Joint::new()?;
+        self.lock().resplit(&mut joint)?;
         boxed::scrub();
         Ok(())
     }
@@ -109,6 +114,11 @@ impl Root {
 }
 
 impl Key {
+    /// The joining that a session of this process has already.
+    fn shared(&self, generation: u64) -> Option<Arc<Joined>> {
+        self.joined.upgrade().filter(|joined| joined.generation == generation)
+    }
+
     fn join(&mut self, joint: &mut Joint) -> Result<(), Error> {
         self.joinings += 1;
         if self.joinings >= JOININGS_PER_SPLIT || self.split_at.elapsed() >= AGE_OF_SPLIT {

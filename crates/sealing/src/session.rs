@@ -2,8 +2,9 @@
 
 use crate::root::{self, Joined, Root, Salt};
 use crate::{Error, Place};
+use core::cell::Cell;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::marker::PhantomData;
 use std::sync::Arc;
 
 /// What a sealed block is opened with besides its place: the number under which it was sealed, never given twice.
@@ -21,13 +22,14 @@ pub struct Nonce(u64);
 /// # Ok::<(), sealing::Error>(())
 /// ```
 ///
-/// A batch trades protection for speed: hold it for moments. The shards are not replaced while it lives.
+/// A batch stays on the thread that began it. It trades protection for speed: hold it for moments. The shards are not replaced while it lives.
 #[derive(Debug)]
 pub struct Session {
     root: &'static Root,
     joined: Arc<Joined>,
-    /// Whether the joining may have left a trace on the dead stack.
-    traces: AtomicBool,
+    /// Whether the joining may have left a trace on the dead stack of this thread, which the session therefore stays on.
+    traces: Cell<bool>,
+    _one_thread: PhantomData<*const ()>,
 }
 
 /// Replaces both shards of the root key now, on top of the regular re-splits.
@@ -46,7 +48,7 @@ impl Session {
     /// [`Error::Page`] where there is no guarded page for the key, [`Error::Cipher`] where there are no random bytes.
     pub fn begin() -> Result<Self, Error> {
         let root = Root::current()?;
-        Ok(Self { root, joined: root.join()?, traces: AtomicBool::new(true) })
+        Ok(Self { root, joined: root.join()?, traces: Cell::new(true), _one_thread: PhantomData })
     }
 
     /// How many bytes longer than the message a sealed block is.
@@ -105,7 +107,7 @@ impl Session {
 
     fn scrub(&self) {
         boxed::scrub();
-        self.traces.store(false, Ordering::Relaxed);
+        self.traces.set(false);
     }
 
     fn key(&self) -> Result<&[u8; sodium::KEY_BYTES], Error> {
@@ -119,7 +121,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if *self.traces.get_mut() {
+        if self.traces.get() {
             boxed::scrub();
         }
     }
