@@ -1,23 +1,37 @@
-//! `docs/benchmarks.md`: one section for each measuring verb, written by that verb.
+//! The pages of figures, `docs/benchmarks.md` and `docs/verification.md`: one section for each measuring verb, written by
+//! that verb.
 
 use crate::{Result, workspace};
 use std::fs;
 use xshell::{Shell, cmd};
 
-/// Puts `table` and where it was measured into the section of `verb`.
+/// Puts `table` and where it was measured into the section of `verb` in `docs/benchmarks.md`.
 pub(crate) fn write(sh: &Shell, verb: &str, command: &str, table: &str) -> Result {
-    let path = workspace::root().join("docs/benchmarks.md");
-    let page = fs::read_to_string(&path)?;
+    put(verb, "docs/benchmarks.md", &format!("{}\n\n{table}", place(sh, command)))
+}
+
+/// Puts what was found, where, and in which revision into the section of `verb` in `docs/verification.md`.
+#[allow(dead_code)] // until the first verb of docs/verification.md lands
+pub(crate) fn record(sh: &Shell, verb: &str, command: &str, found: &str) -> Result {
+    let revision = cmd!(sh, "git describe --always --dirty").quiet().ignore_stderr().read();
+    let revision = revision.unwrap_or_else(|_| "unknown".into());
     let place = place(sh, command);
-    fs::write(&path, replace(&page, verb, &format!("{place}\n\n{table}"))?)?;
-    println!("\nwritten to docs/benchmarks.md");
+    put(verb, "docs/verification.md", &format!("{place} Revision {revision}.\n\n{found}"))
+}
+
+fn put(verb: &str, page: &str, text: &str) -> Result {
+    let path = workspace::root().join(page);
+    let new =
+        replace(&fs::read_to_string(&path)?, verb, text).map_err(|missing| format!("{page} {missing}"))?;
+    fs::write(&path, new)?;
+    println!("\nwritten to {page}");
     Ok(())
 }
 
 fn replace(page: &str, verb: &str, text: &str) -> Result<String> {
     let (begin, end) = (format!("<!-- {verb}: begin -->\n"), format!("<!-- {verb}: end -->"));
-    let (before, rest) = page.split_once(&begin).ok_or(format!("docs/benchmarks.md lacks {begin}"))?;
-    let (_, after) = rest.split_once(&end).ok_or(format!("docs/benchmarks.md lacks {end}"))?;
+    let (before, rest) = page.split_once(&begin).ok_or(format!("lacks {begin}"))?;
+    let (_, after) = rest.split_once(&end).ok_or(format!("lacks {end}"))?;
     Ok(format!("{before}{begin}{}\n{end}{after}", text.trim_end()))
 }
 
