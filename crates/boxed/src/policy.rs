@@ -2,9 +2,10 @@
 
 use crate::os;
 use core::time::Duration;
-use std::sync::OnceLock;
+use once_cell::race::OnceBox;
 
-static POLICY: OnceLock<Policy> = OnceLock::new();
+/// Set without a lock, which a child forked in the meantime would wait for.
+static POLICY: OnceBox<Policy> = OnceBox::new();
 
 /// Where pages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -140,13 +141,13 @@ impl Policy {
         if self.backing == Backing::SecretMem && self.inherits() {
             return Err(PolicyError::NotInherited);
         }
-        POLICY.set(self).map_err(|_| PolicyError::InUse)
+        POLICY.set(Box::new(self)).map_err(|_| PolicyError::InUse)
     }
 
     /// The policy in force. The first call settles it.
     #[must_use]
     pub fn current() -> &'static Self {
-        POLICY.get_or_init(Self::default)
+        POLICY.get_or_init(Box::default)
     }
 
     pub(crate) fn secret_memory(&self) -> SecretMemory {

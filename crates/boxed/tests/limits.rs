@@ -3,8 +3,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use boxed::{AtLimit, Boxed, Error, Lock, Policy, status};
-use conformance::child::{Conditions, run_under};
+use boxed::{AtLimit, Boxed, Error, Lock, Policy, Scratch, Twin, status};
+use conformance::child::{Conditions, run, run_under};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::time::Duration;
 
 fn ordinary(lock_limit_kib: u64) -> Conditions {
@@ -13,6 +14,23 @@ fn ordinary(lock_limit_kib: u64) -> Conditions {
 
 fn one_page() -> Result<Boxed<u8>, Error> {
     Boxed::random(32)
+}
+
+#[test]
+fn where_no_file_may_have_a_byte_there_are_ordinary_pages_and_no_signal() {
+    run("where_no_file_may_have_a_byte_there_are_ordinary_pages_and_no_signal", || {
+        setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum: Some(0) }).unwrap();
+        let page = one_page().unwrap();
+        assert!(!page.protection().secret_memory);
+        assert!(page.protection().locked);
+        assert_eq!(page.read().unwrap().len(), 32);
+        let root = Twin::new(&[1; 32], &[2; 32]).unwrap();
+        root.read(&mut Scratch::new(Twin::<32>::ROOM).unwrap(), |left, right| {
+            assert_eq!((left, right), (&[1; 32], &[2; 32]));
+        })
+        .unwrap();
+    })
+    .succeeds();
 }
 
 #[test]

@@ -73,8 +73,7 @@ impl Store {
         }
         #[cfg(test)]
         faults::strike(Call::Grow)?;
-        let limit = os::size_limit().unwrap_or(u64::MAX);
-        let end = room.end_with(size).filter(|end| *end <= limit).ok_or(ErrorKind::FileTooLarge)?;
+        let end = room.end_with(size).filter(|end| is_allowed(*end)).ok_or(ErrorKind::FileTooLarge)?;
         Ok(Extent { offset: room.grow(size, end), size })
     }
 
@@ -128,9 +127,14 @@ impl Store {
         })
     }
 
+    /// Two system calls: the limit of the file size may have been lowered since the last, and a write beyond it would end
+    /// the process.
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(test)]
         faults::strike(Call::Write)?;
+        if !is_allowed(offset + bytes.len() as u64) {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
         os::write_all_at(&self.file, bytes, offset)
     }
 
@@ -149,4 +153,9 @@ impl Store {
         // No code panics while it holds the lock.
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether this process may write to a file as far as `end`.
+fn is_allowed(end: u64) -> bool {
+    os::size_limit().is_none_or(|limit| end <= limit)
 }

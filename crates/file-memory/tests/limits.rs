@@ -158,6 +158,22 @@ fn the_limit_of_the_file_size_is_an_error_and_not_a_signal() {
 }
 
 #[test]
+fn secrets_outlive_a_limit_of_the_file_size_that_is_lowered() {
+    run("secrets_outlive_a_limit_of_the_file_size_that_is_lowered", || {
+        let directory = tempfile::tempdir().unwrap();
+        let [mut small, large] =
+            [100, 100_000].map(|len| FileMemory::alloc_in(directory.path(), &vec![7; len]).unwrap());
+        limit(Resource::Fsize, 0);
+        let failed = small.replace(Buffer::alloc(&[9; 100], 100)).unwrap_err();
+        assert_eq!(cause(&failed).source.kind(), ErrorKind::FileTooLarge);
+        holds(&small, &[7; 100]);
+        holds(&large, &[7; 100_000]);
+        drop((small, large)); // wiped without a write
+    })
+    .succeeds();
+}
+
+#[test]
 fn without_a_descriptor_a_new_directory_is_an_error_and_one_in_use_is_not() {
     run("without_a_descriptor_a_new_directory_is_an_error_and_one_in_use_is_not", || {
         let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

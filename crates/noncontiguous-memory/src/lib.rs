@@ -13,7 +13,7 @@ mod shard;
 use core::fmt;
 use frag::FragStrategy;
 use locked_memory::{Buffer, DEBUG_MSG, LockedMemory, MemoryError, Zeroize, ZeroizeOnDrop, check_size};
-use places::Places;
+use places::{Places, Renewed};
 use sealing::{Error, Pair};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -76,16 +76,16 @@ impl NonContiguousMemory {
     /// # Errors
     /// Those of [`unlock`](LockedMemory::unlock).
     pub fn refresh(&self) -> Result<(), MemoryError> {
-        self.renew(REFRESH).map(drop)
+        self.renew(REFRESH)?.kept
     }
 
     /// Uses the secret on the spot, without a [`Buffer`]: `f` sees it in a guarded page that is wiped afterwards. Both
-    /// shards are replaced before. `f` may use this memory, too.
+    /// shards are replaced before, or kept where there is no room for new ones. `f` may use this memory, too.
     ///
     /// # Errors
     /// Those of [`unlock`](LockedMemory::unlock).
     pub fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Result<R, MemoryError> {
-        let secret = self.renew(UNLOCK)?.join().map_err(Error::while_opening(UNLOCK))?;
+        let secret = self.renew(UNLOCK)?.pair.join().map_err(Error::while_opening(UNLOCK))?;
         let result = f(&secret);
         drop(secret);
         boxed::scrub(); // what `f` left on the dead stack
@@ -142,7 +142,7 @@ impl NonContiguousMemory {
     }
 
     /// New shards, and a copy of them to work with after the lock is released.
-    fn renew(&self, operation: &'static str) -> Result<Pair, MemoryError> {
+    fn renew(&self, operation: &'static str) -> Result<Renewed, MemoryError> {
         let mut places = self.lock(operation)?;
         places.as_mut().ok_or(MemoryError::IllegalZeroizedUsage)?.renew(operation)
     }
@@ -163,9 +163,10 @@ impl LockedMemory for NonContiguousMemory {
         Ok(self)
     }
 
-    /// Replaces both shards, then joins them in the page of a [`Buffer`].
+    /// Replaces both shards, then joins them in the page of a [`Buffer`]. Where the new ones cannot be kept, such as on a full
+    /// disk, the old ones stay and the secret is at hand all the same; [`refresh`](Self::refresh) says why.
     fn unlock(&self) -> Result<Buffer<u8>, MemoryError> {
-        self.renew(UNLOCK)?.join().map_err(Error::while_opening(UNLOCK))?.try_into()
+        self.renew(UNLOCK)?.pair.join().map_err(Error::while_opening(UNLOCK))?.try_into()
     }
 }
 

@@ -31,6 +31,13 @@ pub(crate) struct Apart {
     right: Boxed<u8>,
 }
 
+/// New shards to work with.
+pub(crate) struct Renewed {
+    pub(crate) pair: Pair,
+    /// Why these are not those that are kept.
+    pub(crate) kept: Result<(), MemoryError>,
+}
+
 impl Places {
     /// Keeps the shards of `pair` where `config` says.
     pub(crate) fn new(pair: &Pair, config: NCConfig, operation: &'static str) -> Result<Self, MemoryError> {
@@ -55,9 +62,9 @@ impl Places {
         }
     }
 
-    /// Replaces both shards by new ones of the same secret and returns a copy of these to work with. Where that fails,
-    /// the old ones stay.
-    pub(crate) fn renew(&mut self, operation: &'static str) -> Result<Pair, MemoryError> {
+    /// Replaces both shards by new ones of the same secret and returns a copy of these to work with, as well as why the
+    /// old ones stayed where the new ones could not be kept.
+    pub(crate) fn renew(&mut self, operation: &'static str) -> Result<Renewed, MemoryError> {
         match self {
             Self::Ram(sealed) => sealed.renew(operation),
             Self::RamAndFile(sealed) => sealed.renew(operation),
@@ -110,17 +117,23 @@ impl<L: Shard, R: Shard> Sealed<L, R> {
         Ok(pair)
     }
 
-    fn renew(&mut self, operation: &'static str) -> Result<Pair, MemoryError> {
+    fn renew(&mut self, operation: &'static str) -> Result<Renewed, MemoryError> {
         let session = Session::begin().map_err(Error::while_opening(operation))?;
         let mut pair = self.load_in(&session, operation)?;
         pair.refresh().map_err(Error::while_sealing(operation))?;
+        let kept = self.keep(&pair, &session, operation);
+        Ok(Renewed { pair, kept })
+    }
+
+    /// Puts the shards of `pair` in place of the old ones: both, or none.
+    fn keep(&mut self, pair: &Pair, session: &Session, operation: &'static str) -> Result<(), MemoryError> {
         let places = places(self.memory, self.refreshes + 1);
-        let left = self.left.prepare(&session, &places[0], pair.left(), operation)?;
-        let right = self.right.prepare(&session, &places[1], pair.right(), operation)?;
+        let left = self.left.prepare(session, &places[0], pair.left(), operation)?;
+        let right = self.right.prepare(session, &places[1], pair.right(), operation)?;
         self.left.commit(left);
         self.right.commit(right);
         self.refreshes += 1;
-        Ok(pair)
+        Ok(())
     }
 }
 
@@ -144,7 +157,7 @@ impl Apart {
         Ok(pair)
     }
 
-    fn renew(&mut self, operation: &'static str) -> Result<Pair, MemoryError> {
+    fn renew(&mut self, operation: &'static str) -> Result<Renewed, MemoryError> {
         // Both pages are open before either changes, and then there is nothing left that can fail.
         let mut left = self.left.write().map_err(MemoryError::on_page(operation))?;
         let mut right = self.right.write().map_err(MemoryError::on_page(operation))?;
@@ -157,7 +170,7 @@ impl Apart {
         pair.refresh().map_err(Error::while_sealing(operation))?;
         left.copy_from_slice(pair.left());
         right.copy_from_slice(pair.right());
-        Ok(pair)
+        Ok(Renewed { pair, kept: Ok(()) })
     }
 }
 

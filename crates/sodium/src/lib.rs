@@ -19,6 +19,7 @@
 mod aead;
 mod blake2b;
 mod guarded;
+mod init;
 mod memory;
 mod pwhash;
 mod random;
@@ -26,12 +27,12 @@ mod scrub;
 mod stream;
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 
 pub use aead::{Aead, KEY_BYTES};
 pub use blake2b::blake2b;
 pub use guarded::{Access, Guarded};
+pub use init::init;
 pub use memory::{memcmp, memzero};
 pub use pwhash::{ARGON2ID_MEMORY_KIB_MIN, ARGON2ID_OPERATIONS_MIN, ARGON2ID_SALT_BYTES, argon2id};
 pub use random::random_bytes;
@@ -98,36 +99,5 @@ impl core::error::Error for Error {
             Self::Os { source, .. } => Some(source),
             _ => None,
         }
-    }
-}
-
-/// Initialises libsodium; cheap after the first call, callable from any thread.
-///
-/// Every wrapper of this crate that needs an initialised libsodium calls it.
-///
-/// # Errors
-/// [`Error::Unavailable`] where the system has no source of random bytes.
-#[inline]
-pub fn init() -> Result<(), Error> {
-    static READY: AtomicBool = AtomicBool::new(false);
-    if READY.load(Ordering::Acquire) {
-        return Ok(());
-    }
-    // SAFETY: `sodium_init` takes no arguments, may be called from several threads at once and more than once.
-    #[allow(unsafe_code)]
-    let code = unsafe { libsodium_sys::sodium_init() };
-    if code < 0 {
-        return Err(Error::Unavailable);
-    }
-    READY.store(true, Ordering::Release);
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn initialising_twice_is_fine() {
-        super::init().unwrap();
-        super::init().unwrap();
     }
 }

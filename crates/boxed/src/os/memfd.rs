@@ -15,6 +15,7 @@ pub(crate) struct RamFile(OwnedFd);
 impl RamFile {
     /// A file of `bytes` zero bytes.
     pub(crate) fn new(bytes: usize) -> io::Result<Self> {
+        super::posix::file_may_have(bytes)?;
         let file = rustix::fs::memfd_create("stronghold", MemfdFlags::CLOEXEC)?;
         rustix::fs::fchmod(&file, Mode::empty())?;
         rustix::fs::ftruncate(&file, bytes as u64)?;

@@ -27,6 +27,16 @@ pub(crate) fn lock_limit() -> Option<u64> {
     getrlimit(Resource::Memlock).current
 }
 
+/// Whether a file of this process may have `bytes`, which a file in RAM is bound by, too: making it longer than
+/// `RLIMIT_FSIZE` is not only an error, but ends the process with `SIGXFSZ`. See `getrlimit(2)`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn file_may_have(bytes: usize) -> Result<(), rustix::io::Errno> {
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if limit < bytes as u64 => Err(rustix::io::Errno::FBIG),
+        _ => Ok(()),
+    }
+}
+
 /// `munmap(2)`.
 pub(crate) fn unmap(pages: NonNull<[u8]>) -> io::Result<()> {
     // SAFETY: the pages belong to the caller, who never touches them again.

@@ -1,6 +1,6 @@
 //! Pages that the kernel takes out of its own map, see `memfd_secret(2)`.
 
-use super::posix::unmap;
+use super::posix::{file_may_have, unmap};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use rustix::fd::{FromRawFd as _, OwnedFd, RawFd};
@@ -11,6 +11,7 @@ use sodium::Error;
 /// New secret memory of `bytes`, whole pages: zeros, writable, locked by nature and left out of core dumps. No one finds it
 /// by a descriptor, and a child has nothing in its place, unless it is forked while this function runs.
 pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
+    file_may_have(bytes).map_err(failed("getrlimit"))?;
     let file = memfd_secret().map_err(failed("memfd_secret"))?;
     rustix::fs::ftruncate(&file, bytes as u64).map_err(failed("ftruncate"))?;
     let access = ProtFlags::READ | ProtFlags::WRITE;
