@@ -29,7 +29,7 @@ const MOST_OVERHEAD: usize = 64;
 /// let mut slots = [Slot::new(4)?, Slot::new(4)?];
 /// let session = Session::begin().map_err(sealing::Error::while_sealing("keep two halves"))?;
 /// for (slot, half) in slots.iter_mut().zip([b"left", b"rght"]) {
-///     slot.write(&session, half)?; // one system call
+///     slot.write(&session, half)?; // two system calls
 /// }
 /// let mut plain = boxed::Scratch::<u8>::new(4).map_err(locked_memory::MemoryError::on_page("join two halves"))?;
 /// slots[1].read(&session, &mut plain)?; // one system call
@@ -103,7 +103,7 @@ impl Slot {
         self.sibling(plain_len, MAKE)
     }
 
-    /// Seals `plain`, of [`len`](Self::len) bytes, into the slot. One system call.
+    /// Seals `plain`, of [`len`](Self::len) bytes, into the slot. Two system calls.
     ///
     /// Where the write fails, the slot counts as not written, and the old value is lost: to keep it, write to a slot
     /// [`beside`](Self::beside). In a forked child the value goes to a new slot, in a file of the child.

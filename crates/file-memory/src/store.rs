@@ -127,7 +127,7 @@ impl Store {
         })
     }
 
-    /// Two system calls: the limit of the file size may have been lowered since the last, and a write beyond it would end
+    /// Two system calls: the limit of the file size may have been lowered since the last write, and one beyond it would end
     /// the process.
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(test)]

@@ -24,7 +24,7 @@ MEMORY is ram, file, full-ram or ram-and-file, to press also buffer, guarded or 
 plain; BACKING is secret or ordinary.";
 
 /// Enough to fill the page pool and to have split the root key anew.
-const WARM_UP: usize = 5_000;
+const WARM_UP: usize = 2_000;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
