@@ -1,10 +1,11 @@
 //! `cargo xtask capacity`: how many secrets an ordinary user holds, bound by limits of locked memory and open files.
 
-use crate::{Result, no_more, page, table, worker};
+use crate::{Result, hold_many, no_more, ordinary, page, table, worker};
 use pico_args::Arguments;
 use std::path::Path;
-use std::process::Command;
-use xshell::{Shell, cmd};
+use xshell::Shell;
+
+const COMMAND: &str = "cargo xtask capacity";
 
 struct Case {
     /// The memory as the worker knows it.
@@ -23,18 +24,14 @@ const CASES: [Case; 4] = [
 ];
 
 const LOCK_LIMITS_KIB: [u64; 2] = [64, 8192];
-const OPEN_FILES: u64 = 1024;
 const MOST_LOCKED: u64 = 64 * 1024;
-
-/// The user `nobody`.
-const ORDINARY_USER: u32 = 65534;
 
 pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let check = args.contains("--check");
     no_more(args)?;
     let worker = worker::build(sh)?;
     let directory = sh.create_temp_dir()?;
-    let copy = copy_for_anyone(sh, &worker, directory.path())?;
+    let copy = ordinary::copy(sh, &worker, directory.path())?;
     let mut missed = 0;
     let mut lines = Vec::new();
     for case in &CASES {
@@ -42,7 +39,7 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
             let said = hold(sh, &copy, case, limit)?;
             let resident_each = said.resident as f64 / said.secrets as f64;
             let kept = said.locked <= MOST_LOCKED
-                && said.descriptors <= OPEN_FILES
+                && said.descriptors <= ordinary::OPEN_FILES
                 && case.most_resident.is_none_or(|most| resident_each <= most);
             missed += usize::from(!kept);
             lines.push(vec![
@@ -71,18 +68,16 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     println!("{text}");
     println!("32 bytes each; at most {MOST_LOCKED} bytes locked, and for a RamMemory 128 resident");
     match missed {
-        0 if !check => page::write(sh, "capacity", "cargo xtask capacity", &text),
+        0 if !check => {
+            let (compared, plot) = hold_many::compare(sh)?;
+            println!("\n{compared}");
+            page::write(sh, "capacity", COMMAND, &text)?;
+            page::write(sh, "hold-many", COMMAND, &compared)?;
+            page::draw("capacity", &plot)
+        }
         0 => Ok(()),
         _ => Err("the secrets take more than they may".into()),
     }
-}
-
-/// The program may lie where an ordinary user cannot go.
-fn copy_for_anyone(sh: &Shell, worker: &Path, directory: &Path) -> Result<std::path::PathBuf> {
-    let copy = directory.join("worker");
-    sh.copy_file(worker, &copy)?;
-    cmd!(sh, "chmod 755 {directory} {copy}").quiet().run()?;
-    Ok(copy)
 }
 
 struct Said {
@@ -94,11 +89,8 @@ struct Said {
 }
 
 fn hold(sh: &Shell, worker: &Path, case: &Case, limit_kib: u64) -> Result<Said> {
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("ulimit -l {limit_kib} && ulimit -n {OPEN_FILES} && exec \"$@\""), "sh"]);
-    command.arg(worker).args(["capacity", case.memory, &case.secrets.to_string()]).current_dir("/");
-    become_ordinary(sh, &mut command)?;
-    let output = command.output()?;
+    let mut command = ordinary::command(sh, worker, limit_kib)?;
+    let output = command.args(["capacity", case.memory, &case.secrets.to_string()]).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let (what, status) = (case.what, output.status);
@@ -116,19 +108,4 @@ fn hold(sh: &Shell, worker: &Path, case: &Case, limit_kib: u64) -> Result<Said> 
         resident: number("resident")?,
         descriptors: number("descriptors")?,
     })
-}
-
-/// Root has no limits, so it steps down; anyone else stays who they are.
-#[cfg(unix)]
-fn become_ordinary(sh: &Shell, command: &mut Command) -> Result {
-    use std::os::unix::process::CommandExt as _;
-    if cmd!(sh, "id -u").quiet().read()? == "0" {
-        command.uid(ORDINARY_USER).gid(ORDINARY_USER);
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn become_ordinary(_: &Shell, _: &mut Command) -> Result {
-    Err(format!("there is no user {ORDINARY_USER} and no lock limit here: it takes a Linux system").into())
 }

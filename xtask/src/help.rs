@@ -10,8 +10,9 @@ usage: cargo xtask VERB
   ci                         formatting, clippy, every test, the memory tests once more in release, documentation
   syscalls [--check]         counts the system calls of each operation (Linux, strace)
   instructions [--check]     counts the instructions of each operation outside the kernel (valgrind)
-  bench [--quick] [--check]  times each operation beside its peer
-  capacity [--check]         holds many secrets as an ordinary user under small limits (Linux, root)
+  bench [--quick] [--check]  times each operation beside its peers; --quick within 3 minutes, and writes nothing
+  bench --compare OLD NEW    times each operation in two revisions of this repository
+  capacity [--check]         holds many secrets as an ordinary user under small limits (Linux, root), and lets the peers try
   audit [--check]            looks for a secret in processes that keep it, this library's and its peers' (Linux)
   disk-image [--check]       kills programs that store secrets and searches the disk for them (Linux, root)
   swap [--check]             lets programs that keep secrets run out of memory and searches the swap file (Linux, root)

@@ -1,6 +1,7 @@
 //! The part of `cargo xtask bench` that compares every operation of every library over sizes.
 
 use crate::bench::median;
+use crate::plots::Times;
 use crate::{Result, table};
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,32 +19,59 @@ const OPERATIONS: [&str; 7] =
 const SIZES: [(usize, &str); 5] =
     [(32, "32 B"), (256, "256 B"), (4 << 10, "4 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")];
 
+/// The operations that are drawn over sizes, and the names of their plots.
+pub(crate) const PLOTTED: [(&str, &str); 2] =
+    [("create + drop", "create-drop"), ("unlock + read", "unlock-read")];
+
+/// What is left out of plots, where it would hide the rest: all kinds of fragments cost alike.
+const NOT_PLOTTED: [&str; 3] = ["Frag Direct", "Frag Hybrid", "RamAndFile"];
+
+type Measured = BTreeMap<String, [Option<f64>; SIZES.len()]>;
+
 /// A table for each operation: medians in microseconds, libraries down, sizes across.
 pub(crate) fn tables(measured: &Path) -> Result<String> {
     let mut text = String::new();
     for operation in OPERATIONS {
-        let mut times = BTreeMap::new();
-        for (column, (size, _)) in SIZES.iter().enumerate() {
-            let group = measured.join(format!("{operation}, {size} bytes"));
-            if !group.exists() {
-                continue; // not of a quick run
-            }
-            for library in fs::read_dir(group)? {
-                let library = library?;
-                if let Some(time) = median(&library.path())? {
-                    let row: &mut [Option<f64>; SIZES.len()] =
-                        times.entry(library.file_name().to_string_lossy().into_owned()).or_default();
-                    row[column] = Some(time);
-                }
-            }
-        }
-        text += &format!("{operation}, µs\n\n{}\n", one(times));
+        text += &format!("{operation}, µs\n\n{}\n", one(read(measured, operation)?));
     }
     Ok(text)
 }
 
+/// The times of one operation, to be drawn.
+pub(crate) fn times(measured: &Path, operation: &str) -> Result<Vec<Times>> {
+    let mut times: Vec<Times> = read(measured, operation)?
+        .into_iter()
+        .filter(|(library, _)| !NOT_PLOTTED.iter().any(|hidden| library.ends_with(hidden)))
+        .map(|(library, row)| {
+            let points = SIZES.iter().zip(row).filter_map(|((size, _), time)| Some((*size, time?)));
+            Times { library, points: points.collect() }
+        })
+        .filter(|times| times.points.len() > 1)
+        .collect();
+    times.sort_by_key(|times| is_peer(&times.library));
+    Ok(times)
+}
+
+fn read(measured: &Path, operation: &str) -> Result<Measured> {
+    let mut times = Measured::new();
+    for (column, (size, _)) in SIZES.iter().enumerate() {
+        let group = measured.join(format!("{operation}, {size} bytes"));
+        if !group.exists() {
+            continue; // not of a quick run
+        }
+        for library in fs::read_dir(group)? {
+            let library = library?;
+            if let Some(time) = median(&library.path())? {
+                let row = times.entry(library.file_name().to_string_lossy().into_owned()).or_default();
+                row[column] = Some(time);
+            }
+        }
+    }
+    Ok(times)
+}
+
 /// Those of this workspace first, then the fastest first.
-fn one(times: BTreeMap<String, [Option<f64>; SIZES.len()]>) -> String {
+fn one(times: Measured) -> String {
     let measured = |column: usize| times.values().any(|row| row[column].is_some());
     let columns: Vec<usize> = (0..SIZES.len()).filter(|column| measured(*column)).collect();
     let mut rows: Vec<_> = times.iter().collect();

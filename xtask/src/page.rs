@@ -19,6 +19,16 @@ pub(crate) fn record(sh: &Shell, verb: &str, command: &str, found: &str) -> Resu
     put(verb, "docs/verification.md", &format!("{place} Revision {revision}.\n\n{found}"))
 }
 
+/// Writes a plot beside the page.
+pub(crate) fn draw(name: &str, svg: &str) -> Result {
+    let path = format!("docs/plots/{name}.svg");
+    let file = workspace::root().join(&path);
+    fs::create_dir_all(file.parent().ok_or("the plots have no directory")?)?;
+    fs::write(file, svg)?;
+    println!("drawn into {path}");
+    Ok(())
+}
+
 fn put(verb: &str, page: &str, text: &str) -> Result {
     let path = workspace::root().join(page);
     let new =

@@ -1,4 +1,4 @@
-//! The process that is looked at from outside: `benches/src/bin/worker.rs`, built in release.
+//! The processes that are looked at from outside, built in release: above all `benches/src/bin/worker`.
 
 use crate::Result;
 use serde_json::Value;
@@ -7,8 +7,13 @@ use xshell::{Shell, cmd};
 
 /// Builds the worker and says where it is.
 pub(crate) fn build(sh: &Shell) -> Result<PathBuf> {
+    build_of(sh, "stronghold-benches", "worker")
+}
+
+/// Builds a program of a package and says where it is.
+pub(crate) fn build_of(sh: &Shell, package: &str, program: &str) -> Result<PathBuf> {
     let format = "--message-format=json-render-diagnostics";
-    let messages = cmd!(sh, "cargo build --release -p stronghold-benches --bin worker {format}").read()?;
+    let messages = cmd!(sh, "cargo build --release -p {package} --bin {program} {format}").read()?;
     let executable = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
