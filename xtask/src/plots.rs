@@ -65,7 +65,7 @@ pub(crate) fn capacity(found: &[Found]) -> Result<String> {
     let limits = libraries.first().map_or(0, |of_one| of_one.len());
     let most = found.iter().map(|found| found.held).max().unwrap_or(1) as f64 * 8.0;
     drawn(bars_height(libraries.len(), limits), |drawing| {
-        let title = "Secrets of 32 bytes held by an ordinary user (pale: neither locked nor sealed)";
+        let title = "Secrets of 32 bytes held by an ordinary user under lock limits (pale: neither locked nor sealed)";
         let mut chart = bars(drawing, title, 1.0..most, libraries.len() as f64, 260)?;
         for (of_one, top) in libraries.iter().zip(0_u32..) {
             let height = 0.84 / of_one.len() as f64;
@@ -75,7 +75,7 @@ pub(crate) fn capacity(found: &[Found]) -> Result<String> {
                 let rows = (begin, begin + height * 0.9);
                 bar(&mut chart, (1.0, found.held as f64), rows, PALE)?;
                 bar(&mut chart, (1.0, found.kept as f64), rows, colour)?;
-                let text = format!(" {} with a lock limit of {} KiB", found.held, found.limit_kib);
+                let text = format!(" {} under {} KiB", found.held, found.limit_kib);
                 note(&mut chart, found.held as f64, begin + height * 0.45, text)?;
             }
             name(&mut chart, 1.0, f64::from(top) + 0.5, format!("{} ", of_one[0].library))?;
