@@ -120,7 +120,7 @@ impl Timed {
         let required_of = format!("{required:.1}");
         let [peer, ratio, verdict] = match (self.peer, self.ratio()) {
             (Some(peer), Some(ratio)) => {
-                [format!("{peer:.3}"), format!("{ratio:.1}"), table::verdict(self.keeps(required))]
+                [format!("{peer:.3}"), format!("{ratio:.2}"), table::verdict(self.keeps(required))]
             }
             _ => ["none here", "", "not compared"].map(str::to_owned),
         };

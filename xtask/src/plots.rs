@@ -52,7 +52,7 @@ pub(crate) fn ratios(rows: &[Ratio]) -> Result<String> {
             bar(&mut chart, (0.1, row.ratio), (top + 0.2, top + 0.8), colour)?;
             let mark = [(row.required, top + 0.1), (row.required, top + 0.9)];
             chart.draw_series([PathElement::new(mark, BLACK.stroke_width(2))]).map_err(failed)?;
-            note(&mut chart, row.ratio, top + 0.5, format!(" {:.1}", row.ratio))?;
+            note(&mut chart, row.ratio, top + 0.5, format!(" {:.2}", row.ratio))?;
             name(&mut chart, 0.1, top + 0.5, format!("{} ", row.work))?;
         }
         Ok(())
@@ -76,7 +76,7 @@ pub(crate) fn capacity(found: &[Found]) -> Result<String> {
                 bar(&mut chart, (1.0, found.held as f64), rows, PALE)?;
                 bar(&mut chart, (1.0, found.kept as f64), rows, colour)?;
                 let text = format!(" {} under {} KiB", found.held, found.limit_kib);
-                note(&mut chart, found.held as f64, begin + height * 0.45, text)?;
+                note(&mut chart, f64::max(found.held as f64, 1.0), begin + height * 0.45, text)?;
             }
             name(&mut chart, 1.0, f64::from(top) + 0.5, format!("{} ", of_one[0].library))?;
         }
@@ -97,7 +97,7 @@ pub(crate) fn sizes(operation: &str, times: &[Times]) -> Result<String> {
             .margin(12)
             .x_label_area_size(36)
             .y_label_area_size(56)
-            .right_y_label_area_size(220)
+            .margin_right(220)
             .build_cartesian_2d(
                 (smallest as f64..largest as f64).log_scale(),
                 (fastest * 0.7..slowest * 1.4).log_scale(),
@@ -183,7 +183,7 @@ fn bar(chart: &mut LogX<'_>, (from, to): (f64, f64), (top, bottom): (f64, f64), 
 /// A text to the right of a value.
 fn note(chart: &mut LogX<'_>, value: f64, row: f64, text: String) -> Result {
     let style = (FONT, 12).into_font().color(&GREY).pos(Pos::new(HPos::Left, VPos::Center));
-    chart.draw_series([Text::new(text, (value.max(1.0), row), style)]).map_err(failed)?;
+    chart.draw_series([Text::new(text, (value, row), style)]).map_err(failed)?;
     Ok(())
 }
 
