@@ -1,6 +1,7 @@
 //! Drives builds, checks and measurements: `cargo xtask VERB`, one file for each verb.
 #![forbid(unsafe_code)]
 
+mod api;
 mod audit;
 mod bench;
 mod capacity;
@@ -49,6 +50,7 @@ fn run(mut args: Arguments) -> Result {
         Some("help") => help::run(args),
         None | Some(_) if asks_for_help => help::run(args),
         Some("ci") => ci::run(&sh, args),
+        Some("api") => api::run(&sh, args),
         Some("audit") => audit::run(&sh, args),
         Some("syscalls") => syscalls::run(&sh, args),
         Some("instructions") => instructions::run(&sh, args),
