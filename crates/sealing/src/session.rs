@@ -22,7 +22,13 @@ pub struct Nonce(u64);
 /// # Ok::<(), sealing::Error>(())
 /// ```
 ///
-/// A batch stays on the thread that began it. It trades protection for speed: hold it for moments. The shards are not replaced while it lives.
+/// It trades protection for speed: hold it for moments. The shards are not replaced while it lives. It stays on the thread
+/// that began it:
+///
+/// ```compile_fail,E0277
+/// let batch = sealing::Session::begin().unwrap();
+/// std::thread::spawn(move || drop(batch));
+/// ```
 #[derive(Debug)]
 pub struct Session {
     root: &'static Root,
