@@ -11,6 +11,7 @@ mod compare;
 mod disk_image;
 mod doctor;
 mod drop_in;
+mod fuzz;
 mod help;
 mod hold_many;
 mod instructions;
@@ -60,6 +61,7 @@ fn run(mut args: Arguments) -> Result {
         Some("swap") => swap::run(&sh, args),
         Some("doctor") => doctor::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),
+        Some("fuzz") => fuzz::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
         Some(other) => Err(format!("no such verb: {other}\n\n{}", help::USAGE).into()),
         None => Err(format!("a verb is missing\n\n{}", help::USAGE).into()),

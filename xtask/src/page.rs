@@ -11,11 +11,8 @@ pub(crate) fn write(sh: &Shell, verb: &str, command: &str, table: &str) -> Resul
 }
 
 /// Puts what was found, where, and in which revision into the section of `verb` in `docs/verification.md`.
-#[allow(dead_code)] // until the first verb of docs/verification.md lands
 pub(crate) fn record(sh: &Shell, verb: &str, command: &str, found: &str) -> Result {
-    let revision = cmd!(sh, "git describe --always --dirty").quiet().ignore_stderr().read();
-    let revision = revision.unwrap_or_else(|_| "unknown".into());
-    let place = place(sh, command);
+    let (place, revision) = (place(sh, command), revision(sh));
     put(verb, "docs/verification.md", &format!("{place} Revision {revision}.\n\n{found}"))
 }
 
@@ -29,6 +26,24 @@ pub(crate) fn draw(name: &str, svg: &str) -> Result {
     Ok(())
 }
 
+/// What the section of `verb` in `docs/verification.md` holds now.
+pub(crate) fn section(verb: &str) -> Result<String> {
+    let page = fs::read_to_string(workspace::root().join("docs/verification.md"))?;
+    Ok(split(&page, verb)?.1.to_owned())
+}
+
+/// The revision of the sources, and whether they were changed since; the pages of figures are none.
+pub(crate) fn revision(sh: &Shell) -> String {
+    let Ok(revision) = cmd!(sh, "git describe --always").quiet().ignore_stderr().read() else {
+        return "unknown".into();
+    };
+    let changed = cmd!(sh, "git status --porcelain -- . :!docs/verification.md :!docs/benchmarks.md");
+    match changed.quiet().read() {
+        Ok(changes) if changes.is_empty() => revision,
+        _ => format!("{revision}-dirty"),
+    }
+}
+
 fn put(verb: &str, page: &str, text: &str) -> Result {
     let path = workspace::root().join(page);
     let new =
@@ -39,10 +54,16 @@ fn put(verb: &str, page: &str, text: &str) -> Result {
 }
 
 fn replace(page: &str, verb: &str, text: &str) -> Result<String> {
+    let (before, _, after) = split(page, verb)?;
+    Ok(format!("{before}{}\n{after}", text.trim_end()))
+}
+
+/// What is before the section of `verb`, in it, and behind it; the markers belong to what is around.
+fn split<'a>(page: &'a str, verb: &str) -> Result<(&'a str, &'a str, &'a str)> {
     let (begin, end) = (format!("<!-- {verb}: begin -->\n"), format!("<!-- {verb}: end -->"));
-    let (before, rest) = page.split_once(&begin).ok_or(format!("lacks {begin}"))?;
-    let (_, after) = rest.split_once(&end).ok_or(format!("lacks {end}"))?;
-    Ok(format!("{before}{begin}{}\n{end}{after}", text.trim_end()))
+    let start = page.find(&begin).ok_or(format!("lacks {begin}"))? + begin.len();
+    let length = page[start..].find(&end).ok_or(format!("lacks {end}"))?;
+    Ok((&page[..start], &page[start..start + length], &page[start + length..]))
 }
 
 /// The command, the machine, its system, the compiler and the day.
@@ -72,5 +93,6 @@ mod tests {
         assert_eq!(new, "# Top\n<!-- a: begin -->\nnew\n<!-- a: end -->\nrest\n");
         assert_eq!(replace(&new, "a", "new").unwrap(), new);
         assert!(replace(page, "b", "new").is_err());
+        assert_eq!(split(page, "a").unwrap().1, "old\n");
     }
 }

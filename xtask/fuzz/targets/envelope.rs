@@ -1,0 +1,4 @@
+//! Envelopes
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: fuzz::envelope::Input<'_>| fuzz::envelope::run(input));
