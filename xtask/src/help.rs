@@ -20,13 +20,14 @@ usage: cargo xtask VERB
   drop-in                    builds and runs a program made for the published runtime against this one
   api [--accept] [--install] judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
+  models [--check]           what threads share, in every order that they can take it (loom)
   fuzz [TARGET] [--time S] [--check]
                              arbitrary input against every target, or one: operations, envelope, serde, slots, policy
                              (cargo-fuzz, nightly)
   help                       this text
 
 syscalls, instructions, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into
-docs/audit, fuzz into docs/verification.md. With --check they write nothing there, and end with exit code 1 where a budget
+docs/audit, fuzz, models and api into docs/verification.md. With --check they write nothing there, and end with exit code 1 where a budget
 is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {

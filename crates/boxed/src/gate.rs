@@ -1,8 +1,6 @@
 //! Any number of readers on any number of threads: the first opens, the last closes.
 
-use core::hint;
-use core::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use crate::sync::{AtomicUsize, Ordering, spin_loop, yield_now};
 
 /// No reader.
 const CLOSED: usize = 0;
@@ -54,7 +52,7 @@ impl Gate {
 
     /// Forgets readers whose guards were leaked; `&mut` proves that none is alive.
     pub(crate) fn reset(&mut self) {
-        *self.readers.get_mut() = CLOSED;
+        self.readers = AtomicUsize::new(CLOSED);
     }
 
     /// Steps from the count of readers to the `next` one, as soon as no one is opening or closing; returns the count before.
@@ -80,9 +78,9 @@ impl Gate {
 fn wait(spins: &mut u32) {
     *spins += 1;
     if *spins < 100 {
-        hint::spin_loop();
+        spin_loop();
     } else {
-        thread::yield_now();
+        yield_now();
     }
 }
 
@@ -91,6 +89,7 @@ mod tests {
     use super::*;
     use core::cell::Cell;
     use core::sync::atomic::AtomicBool;
+    use std::thread;
 
     fn enter(gate: &Gate, opened: &Cell<u32>) {
         gate.enter(|| {

@@ -17,6 +17,7 @@ mod region;
 mod reservation;
 mod scratch;
 mod spot;
+mod sync;
 mod twin;
 
 pub use crate::boxed::{Boxed, Ref, RefMut};

@@ -5,11 +5,12 @@
 
 use crate::backing::{Kind, RegionError};
 use crate::region::{Region, lock_limit};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::{Error, Policy, os, process::PerProcess};
 use core::convert::Infallible;
 use core::mem;
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 static POOL: PerProcess<Pool> = PerProcess::new();
@@ -55,7 +56,7 @@ pub(crate) struct Counts {
 }
 
 impl Pool {
-    fn new(bound: usize) -> Self {
+    pub(crate) fn new(bound: usize) -> Self {
         let mut canary = [0; CANARY_BYTES];
         let canary = sodium::random_bytes(&mut canary).is_ok().then_some(canary);
         Self { state: Mutex::default(), released: Condvar::new(), bound, canary }

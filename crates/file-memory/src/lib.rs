@@ -11,6 +11,7 @@ mod serde;
 mod slot;
 mod store;
 mod stores;
+mod sync;
 
 pub use error::{Directory, FileError, Step};
 pub use slot::Slot;

@@ -4,11 +4,11 @@
 use crate::faults::{self, Call};
 use crate::os;
 use crate::room::{BLOCK, Room};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 /// A file without a name, open to this process alone, for all secrets in one directory.
 pub(crate) struct Store {

@@ -7,6 +7,7 @@ mod place;
 mod root;
 mod session;
 mod shards;
+mod sync;
 
 pub use error::Error;
 pub use pair::{Left, Pair};

@@ -2,10 +2,10 @@
 
 use crate::Error;
 use crate::shards::{Joint, Shards};
+use crate::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, Weak};
 use boxed::PerProcess;
-use core::sync::atomic::{AtomicU64, Ordering};
 use sodium::Aead;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Both shards are replaced after this many joinings,
@@ -52,7 +52,7 @@ impl Root {
         ROOT.get_or_try_init(Self::new)
     }
 
-    fn new() -> Result<Self, Error> {
+    pub(crate) fn new() -> Result<Self, Error> {
         let key = Key {
             shards: Shards::of_a_random_key()?,
             joinings: 0,
@@ -179,6 +179,35 @@ mod tests {
         assert_eq!(root.lock().joinings, 1);
         drop((one, other));
         assert!(root.lock().joined.upgrade().is_none());
+    }
+
+    #[test]
+    fn shards_are_replaced_when_asked() {
+        let root = Root::new().unwrap();
+        let shards = || root.lock().shards.copy();
+        let (left, right) = shards();
+        root.resplit().unwrap();
+        assert!(shards().0 != left && shards().1 != right);
+
+        let of_this_process = || Root::current().unwrap().lock().shards.copy();
+        let before = of_this_process();
+        crate::resplit().unwrap();
+        assert_ne!(of_this_process(), before);
+    }
+
+    #[test]
+    fn a_process_draws_its_salt_once() {
+        let root = Root::new().unwrap();
+        let salt = root.join().unwrap().salt;
+        assert_ne!(salt, Salt::default()); // zeros, but for one time in 2^64
+        assert_eq!(root.join().unwrap().salt, salt);
+    }
+
+    #[test]
+    fn what_another_generation_sealed_is_foreign() {
+        for (generation, foreign) in [(1, false), (2, true), (1 + (1 << (64 - COUNTER_BITS)), false)] {
+            assert_eq!(is_foreign(1 << COUNTER_BITS | 5, generation), foreign, "{generation}");
+        }
     }
 
     #[test]

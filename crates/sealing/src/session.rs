@@ -206,6 +206,28 @@ mod tests {
     }
 
     #[test]
+    fn a_session_of_the_parent_neither_seals_nor_opens() {
+        let (nonce, block) = sealed(b"message");
+        let own = Session::begin().unwrap();
+        let joint = crate::shards::Joint::new().unwrap();
+        let joined = Joined { joint, generation: own.joined.generation + 1, salt: own.joined.salt };
+        let mut others = Session::begin().unwrap();
+        others.joined = Arc::new(joined);
+        let mut message = [0; 7];
+        assert!(matches!(others.open(&place(), nonce, &block, &mut message), Err(Error::Forked)));
+        let mut block = vec![0; 7 + others.overhead()];
+        assert!(matches!(others.seal(&place(), &message, &mut block), Err(Error::Forked)));
+    }
+
+    #[test]
+    fn the_key_is_random_and_hidden() {
+        let session = Session::begin().unwrap();
+        let key = session.key().unwrap();
+        assert!(key.iter().any(|byte| *byte != key[0]));
+        assert_eq!(format!("{:?}", session.root), boxed::DEBUG_MSG);
+    }
+
+    #[test]
     fn a_resplit_changes_no_ciphertext() {
         let (nonce, block) = sealed(b"message");
         for _ in 0..3 {

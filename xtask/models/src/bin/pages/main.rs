@@ -1,0 +1,108 @@
+//! Models of `boxed`: the gate that opens and closes a page, and the pool of pages.
+#![forbid(unsafe_code)]
+#![allow(dead_code, reason = "a model does not use all of a source")]
+
+#[path = "../../../../../crates/boxed/src/gate.rs"]
+mod gate;
+#[path = "../../../../../crates/boxed/src/pool.rs"]
+mod pool;
+mod system;
+
+use boxed::Error;
+use gate::Gate;
+use loom::thread;
+use models::{check, sync};
+use pool::Pool;
+use std::sync::Arc;
+use sync::AtomicBool;
+use sync::Ordering::Relaxed;
+use system::{Policy, backing, os, process, region};
+
+fn main() {
+    check("gate: two readers", 2, Some(4), || readers(1, 1));
+    check("gate: two readers, twice each", 2, Some(3), || readers(1, 2));
+    check("gate: three readers", 3, Some(1), || readers(2, 1));
+    check("gate: an opening that fails", 2, Some(3), an_opening_that_fails);
+    check("pool: two threads, room for one page", 2, None, || takers(1, 0));
+    check("pool: two threads, room for one page, kept", 2, None, || takers(1, os::page_size()));
+    check("pool: three threads, room for one page", 3, Some(2), || takers(2, 0));
+}
+
+/// Opened and closed by the gate. Every access is the weakest that loom knows, so that it may find an old value wherever the
+/// gate does not order it behind the last change.
+struct Page {
+    gate: Gate,
+    open: AtomicBool,
+}
+
+impl Page {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { gate: Gate::default(), open: AtomicBool::new(false) })
+    }
+
+    fn read(&self) {
+        self.gate.enter(|| self.turn(true)).unwrap();
+        self.look_and_leave();
+    }
+
+    fn look_and_leave(&self) {
+        assert!(self.open.load(Relaxed), "inside, but closed");
+        self.gate.leave(|| self.turn(false).unwrap());
+    }
+
+    fn turn(&self, open: bool) -> Result<(), ()> {
+        assert_eq!(self.open.load(Relaxed), !open, "turned twice");
+        self.open.store(open, Relaxed);
+        Ok(())
+    }
+}
+
+fn readers(others: usize, rounds: usize) {
+    let page = Page::new();
+    with_others(others, &page, move |page| (0..rounds).for_each(|_| page.read()));
+    assert!(!page.open.load(Relaxed), "open, and no reader is left");
+}
+
+/// One thread is refused by the system; the other gets in, whoever is first.
+fn an_opening_that_fails() {
+    let page = Page::new();
+    let refused = Arc::clone(&page);
+    let thread = thread::spawn(move || {
+        if refused.gate.enter(|| Err(())).is_ok() {
+            refused.look_and_leave(); // the other had it open
+        }
+    });
+    page.read();
+    thread.join().unwrap();
+    assert!(!page.open.load(Relaxed), "open, and no reader is left");
+}
+
+/// Each takes a page, uses it and gives it back; there is room for one, so the others wait.
+fn takers(others: usize, bound: usize) {
+    let pool = Arc::new(Pool::new(bound));
+    with_others(others, &pool, |pool| {
+        let region = pool.take(1).unwrap();
+        region.use_alone();
+        pool.put(region);
+    });
+    let counts = pool.counts();
+    assert_eq!(counts.in_use, 0);
+    assert_eq!(counts.pooled * os::page_size(), counts.bytes_locked);
+    assert_eq!(counts.bytes_locked, system::locked());
+}
+
+/// Lets so many threads and this one do the same with `shared`.
+fn with_others<S: Send + Sync + 'static>(
+    others: usize,
+    shared: &Arc<S>,
+    work: impl Fn(&S) + Clone + Send + 'static,
+) {
+    let threads: Vec<_> = (0..others)
+        .map(|_| {
+            let (shared, work) = (Arc::clone(shared), work.clone());
+            thread::spawn(move || work(&shared))
+        })
+        .collect();
+    work(shared);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
