@@ -16,6 +16,9 @@ usage: cargo xtask VERB
   audit [--check]            looks for a secret in processes that keep it, this library's and its peers' (Linux)
   disk-image [--check]       kills programs that store secrets and searches the disk for them (Linux, root)
   swap [--check]             lets programs that keep secrets run out of memory and searches the swap file (Linux, root)
+  sanitize [NAME] [--check]  runs the tests under sanitizers, and shows that each finds a bug: address, thread, memory, leak,
+                             memcheck; --install fetches what Debian needs for it
+  soak [--minutes N] [--check] [--leak WHAT]  uses every memory as an ordinary user, among forks and signals (Linux)
   doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
   drop-in                    builds and runs a program made for the published runtime against this one
   api [--accept] [--install] judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies

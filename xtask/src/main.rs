@@ -20,6 +20,7 @@ mod ordinary;
 mod page;
 mod plots;
 mod rows;
+mod soak;
 mod swap;
 mod syscalls;
 mod table;
@@ -58,6 +59,7 @@ fn run(mut args: Arguments) -> Result {
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
         Some("disk-image") => disk_image::run(&sh, args),
+        Some("soak") => soak::run(&sh, args),
         Some("swap") => swap::run(&sh, args),
         Some("doctor") => doctor::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),

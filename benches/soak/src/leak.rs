@@ -8,8 +8,11 @@ use runtime::memories::file_memory::FileMemory;
 use std::fs::File;
 use std::mem;
 
+/// The length of the secret whose slot is leaked, in bytes.
+const LONG: usize = 6_000;
+
 /// One life in so many leaks.
-const ONE_IN: usize = 500;
+const ONE_IN: usize = 20;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leak {
@@ -46,7 +49,7 @@ impl Leak {
         drop(held);
         if random.usize(..ONE_IN) == 0 {
             match self {
-                Self::Slot => mem::forget(FileMemory::alloc(&[1; 100], 100)?),
+                Self::Slot => mem::forget(FileMemory::alloc(&[1; LONG], LONG)?),
                 Self::Descriptor => mem::forget(File::open("/dev/null")?),
                 Self::Heap => mem::forget(vec![1_u8; 64 << 10]),
                 Self::Nothing | Self::Page => (),

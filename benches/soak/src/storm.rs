@@ -17,7 +17,7 @@ const THREADS: u64 = 8;
 
 /// How long an operation waits at the lock limit for another thread to give a page back. When all threads wait for each
 /// other, the one that gives up first lets the others go on.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(20);
 
 const BETWEEN_SIGNALS: Duration = Duration::from_millis(2);
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
