@@ -6,6 +6,7 @@ use fastrand::Rng;
 use runtime::memories::buffer::Buffer;
 use runtime::memories::file_memory::FileMemory;
 use std::fs::File;
+use std::hint::black_box;
 use std::mem;
 
 /// The length of the secret whose slot is leaked, in bytes.
@@ -19,7 +20,7 @@ pub(crate) enum Leak {
     Nothing,
     /// A slot of a file.
     Slot,
-    /// A guarded page, once for each thread: more would take the whole lock limit.
+    /// A guarded page, once: more would take the whole lock limit.
     Page,
     Descriptor,
     Heap,
@@ -36,7 +37,7 @@ impl Leak {
         }
     }
 
-    /// What each thread does once, after the figures were first taken.
+    /// What is done once, after the figures were first taken.
     pub(crate) fn at_the_start(self) -> Result {
         if self == Self::Page {
             mem::forget(Buffer::try_alloc(&[1_u8], 1)?);
@@ -51,7 +52,7 @@ impl Leak {
             match self {
                 Self::Slot => mem::forget(FileMemory::alloc(&[1; LONG], LONG)?),
                 Self::Descriptor => mem::forget(File::open("/dev/null")?),
-                Self::Heap => mem::forget(vec![1_u8; 64 << 10]),
+                Self::Heap => mem::forget(black_box(vec![1_u8; 64 << 10])), // or the optimiser makes none
                 Self::Nothing | Self::Page => (),
             }
         }

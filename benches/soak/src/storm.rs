@@ -28,6 +28,7 @@ pub(crate) fn run(warm_up: u64, seconds: u64, seed: u64, leak: Leak) -> Result {
     rage(Duration::from_secs(warm_up), !seed, Leak::Nothing)?;
     let before = Figures::now()?;
     let signals_before = signals::handled();
+    leak.at_the_start()?;
     let total = rage(Duration::from_secs(seconds), seed, leak)?;
     Figures::now()?.print("after");
     before.print("before");
@@ -95,7 +96,6 @@ fn work(
     leak: Leak,
 ) -> Result<Done> {
     let mut done = Done::default();
-    ended(stop, leak.at_the_start())?;
     while !stop.load(Ordering::Relaxed) {
         let before = done.operations;
         ended(stop, episode::live(random, &mut done, leak).and_then(|()| shared.look(random, &mut done)))?;
