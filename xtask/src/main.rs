@@ -20,6 +20,7 @@ mod ordinary;
 mod page;
 mod plots;
 mod rows;
+mod sanitize;
 mod soak;
 mod swap;
 mod syscalls;
@@ -59,6 +60,7 @@ fn run(mut args: Arguments) -> Result {
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
         Some("disk-image") => disk_image::run(&sh, args),
+        Some("sanitize") => sanitize::run(&sh, args),
         Some("soak") => soak::run(&sh, args),
         Some("swap") => swap::run(&sh, args),
         Some("doctor") => doctor::run(&sh, args),
