@@ -1,8 +1,9 @@
-//! `cargo xtask sanitize [NAME]`: the tests of the library under sanitizers, libsodium and the standard library included.
+//! `cargo xtask sanitize [NAME]`: the tests of the library under sanitizers, libsodium and the standard library with it.
 //!
-//! Each sanitizer is first shown a program with a bug (`xtask/planted`), which it must report. Debian's compiler builds its
-//! own standard library and its clang libsodium, so that both are instrumented; valgrind takes what cargo builds anyway.
-//! Every process writes its reports to files of its own, so none is lost with a child that a test starts.
+//! Each sanitizer is first shown a program with a bug (`xtask/planted`), which it must report: `--planted` does that alone.
+//! Debian's compiler builds its own standard library and its clang libsodium, so that both are instrumented; valgrind
+//! takes what cargo builds anyway. Every process writes its reports to files of its own, so none is lost with a child
+//! that a test starts.
 
 mod sanitizers;
 

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 #[cfg(target_os = "linux")]
 fn run() -> Result {
-    const USAGE: &str = "soak WARM-UP-SECONDS SECONDS SEED [--leak slot|page|descriptor|heap]   prints figures before and after";
+    const USAGE: &str = "soak WARM-UP-SECONDS SECONDS SEED [--leak slot|page|descriptor|heap]";
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (leak, times) = match &arguments[..] {
         [times @ .., flag, what] if flag == "--leak" => (leak::Leak::named(what)?, times),

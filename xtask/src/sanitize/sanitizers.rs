@@ -1,4 +1,4 @@
-//! Each sanitizer: how it is built in, what its reports look like, the bug it must find, and the tests that it cannot run.
+//! Each sanitizer: how it is built in, what its reports look like, the bug it must find, the tests that it cannot run.
 
 /// Tests, by a part of their names, that a sanitizer does not run, and why.
 pub(crate) struct Skip {
@@ -81,7 +81,7 @@ const SCANS: Skip = Skip {
         "a_child_holds_no_copy",
         "it_leaves_nothing_at_rest",
     ],
-    why: "they read all memory of the process, in which the sanitizer keeps terabytes of address space and copies of its own",
+    why: "they read all memory of the process, where the sanitizer has terabytes of address space and its own copies",
 };
 
 const NOT_DUMPABLE: Skip = Skip {
