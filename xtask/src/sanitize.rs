@@ -30,6 +30,10 @@ const CRATES: [&str; 10] = [
 const PACKAGES: [&str; 7] =
     ["rustc-web", "cargo-web", "rust-web-src", "clang-22", "lld-22", "libclang-rt-22-dev", "valgrind"];
 
+/// How many random sequences of operations each backend is put to: a fifth of what `cargo test` draws, for each takes as much
+/// longer.
+const SEQUENCES: &str = "8";
+
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
@@ -111,7 +115,8 @@ impl<'a> Job<'a> {
         }
         let skipped = self.sanitizer.skips.iter().flat_map(|skip| skip.tests);
         let skips: Vec<&str> = skipped.flat_map(|test| ["--skip", test]).collect();
-        let said = self.sanitized("test", &what, &skips)?.ignore_status().read()?;
+        let said =
+            self.sanitized("test", &what, &skips)?.env("PROPTEST_CASES", SEQUENCES).ignore_status().read()?;
         let tests = Tests::of(&said);
         for test in &tests.failed {
             println!("{test}");
