@@ -52,10 +52,10 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     if chosen.is_empty() {
         return Err("there are address, thread, memory, leak and memcheck".into());
     }
-    let mut failed = Vec::new();
+    let (mut failed, mut planted) = (Vec::new(), Vec::new());
     for sanitizer in chosen {
         let job = Job::new(sh, sanitizer)?;
-        job.finds_what_is_planted()?;
+        planted.extend(job.finds_what_is_planted()?);
         if planted_alone {
             continue;
         }
@@ -67,6 +67,10 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
             let name = sanitizer.name;
             page::record(sh, &format!("sanitize-{name}"), &format!("cargo xtask sanitize {name}"), &text)?;
         }
+    }
+    if planted_alone && name.is_none() && !check {
+        let text = table::render(&["sanitizer", "planted bug", "reported as"], &[], &planted);
+        page::record(sh, "sanitize-planted", "cargo xtask sanitize --planted", &text)?;
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("see the reports of {}", failed.join(", ")).into()) }
 }
@@ -87,8 +91,9 @@ impl<'a> Job<'a> {
         Ok(Self { sh, sanitizer, target, reports })
     }
 
-    /// Fails where one of the bugs planted for it is not reported.
-    fn finds_what_is_planted(&self) -> Result {
+    /// A row for each of the bugs planted for it. Fails where one is not reported.
+    fn finds_what_is_planted(&self) -> Result<Vec<Vec<String>>> {
+        let mut rows = Vec::new();
         for (program, expected) in self.sanitizer.planted {
             self.forget_reports()?;
             let place =
@@ -101,8 +106,9 @@ impl<'a> Job<'a> {
                 return Err(format!("{name} does not report the bug of {program}: {expected}").into());
             }
             println!("{name} reports the bug of {program}: {expected}");
+            rows.push([name, program, expected].map(str::to_owned).into());
         }
-        Ok(())
+        Ok(rows)
     }
 
     /// Runs all tests, and says whether all pass and nothing is reported.
