@@ -66,6 +66,8 @@ const NO_LOCKING: Skip = Skip {
         "best_effort_goes_on_and_reports_that_nothing_is_locked",
         "at_the_limit_a_secret_is_refused",
         "patience_ends_in_the_same_error",
+        "at_best_effort_without_any_lock",
+        "a_hundred_thousand_secrets_fit_a_lock_limit_of_64_kib",
     ],
     why: "its runtime turns `mlock` into a call that does nothing, so no limit is ever reached",
 };
