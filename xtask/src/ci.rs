@@ -9,8 +9,14 @@ pub(crate) fn run(sh: &Shell, args: Arguments) -> Result {
     cmd!(sh, "cargo fmt --all --check").run()?;
     cmd!(sh, "cargo fmt --check --manifest-path xtask/audit/Cargo.toml").run()?;
     cmd!(sh, "cargo fmt --check --manifest-path xtask/fuzz/Cargo.toml").run()?;
+    cmd!(sh, "cargo fmt --check --manifest-path xtask/planted/Cargo.toml").run()?;
     // What a change of the library's dependencies leaves behind in the workspaces of their own.
-    for workspace in ["xtask/audit/Cargo.toml", "xtask/drop-in/Cargo.toml", "xtask/fuzz/Cargo.toml"] {
+    for workspace in [
+        "xtask/audit/Cargo.toml",
+        "xtask/drop-in/Cargo.toml",
+        "xtask/fuzz/Cargo.toml",
+        "xtask/planted/Cargo.toml",
+    ] {
         cmd!(sh, "cargo metadata --quiet --locked --format-version 1 --manifest-path {workspace}")
             .ignore_stdout()
             .run()?;

@@ -16,6 +16,9 @@ usage: cargo xtask VERB
   audit [--check]            looks for a secret in processes that keep it, this library's and its peers' (Linux)
   disk-image [--check]       kills programs that store secrets and searches the disk for them (Linux, root)
   swap [--check]             lets programs that keep secrets run out of memory and searches the swap file (Linux, root)
+  sanitize [NAME] [--check]  runs the tests under address, thread, memory, leak or memcheck, or all of them (Debian);
+                             --planted only shows each the bug it must find, --install fetches what it needs
+  soak [--minutes N] [--check]  uses every memory for a long time, among forks and signals (Linux); --leak WHAT must fail
   doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
   drop-in                    builds and runs a program made for the published runtime against this one
   api [--accept] [--install] judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies
@@ -27,8 +30,8 @@ usage: cargo xtask VERB
   help                       this text
 
 syscalls, instructions, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into
-docs/audit, fuzz, models and api into docs/verification.md. With --check they write nothing there, and end with exit code 1 where a budget
-is missed or a claim does not hold.";
+docs/audit, fuzz, models, sanitize, soak and api into docs/verification.md. With --check they write nothing there, and end
+with exit code 1 where a budget is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {
     no_more(args)?;

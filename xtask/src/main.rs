@@ -21,6 +21,8 @@ mod ordinary;
 mod page;
 mod plots;
 mod rows;
+mod sanitize;
+mod soak;
 mod swap;
 mod syscalls;
 mod table;
@@ -59,6 +61,8 @@ fn run(mut args: Arguments) -> Result {
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
         Some("disk-image") => disk_image::run(&sh, args),
+        Some("sanitize") => sanitize::run(&sh, args),
+        Some("soak") => soak::run(&sh, args),
         Some("swap") => swap::run(&sh, args),
         Some("doctor") => doctor::run(&sh, args),
         Some("models") => models::run(&sh, args),

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 /// The longest payload that is drawn, in bytes: a little more than a page.
 const LONGEST: usize = 5000;
-/// How many sequences are drawn.
+/// The most sequences that are drawn; the variable `PROPTEST_CASES` asks for fewer where each takes long.
 const CASES: u32 = 48;
 
 #[derive(Clone, Debug)]
@@ -52,7 +52,8 @@ fn step() -> impl Strategy<Value = Step> {
 /// # Panics
 /// Where the two differ; the shortest such sequence is printed.
 pub fn check<M: LockedMemory + Serialize + DeserializeOwned>(subject: &Subject<M>) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let asked = Config::default();
+    let config = Config { cases: asked.cases.min(CASES), failure_persistence: None, ..asked };
     TestRunner::new(config)
         .run(&(payload(), vec(step(), 1..24)), |(first, steps)| {
             Run::new(subject, first).all(steps);

@@ -1,0 +1,97 @@
+//! Each sanitizer: how it is built in, what its reports look like, the bug it must find, the tests that it cannot run.
+
+/// Tests, by a part of their names, that a sanitizer does not run, and why.
+pub(crate) struct Skip {
+    pub(crate) tests: &'static [&'static str],
+    pub(crate) why: &'static str,
+}
+
+pub(crate) struct Sanitizer {
+    /// As `-Zsanitizer` and `-fsanitize` know it; valgrind's tool for [`MEMCHECK`].
+    pub(crate) name: &'static str,
+    /// For rustc beyond that.
+    pub(crate) flags: &'static str,
+    /// What its reports contain.
+    pub(crate) reports: &'static [&'static str],
+    /// The programs of `xtask/planted` in which it must find the bug, and what it says then.
+    pub(crate) planted: &'static [(&'static str, &'static str)],
+    pub(crate) skips: &'static [&'static Skip],
+}
+
+/// The one that is a program around the tests, not built into them.
+pub(crate) const MEMCHECK: &str = "memcheck";
+
+pub(crate) const SANITIZERS: [Sanitizer; 5] = [
+    Sanitizer {
+        name: "address",
+        flags: "",
+        reports: &["ERROR: AddressSanitizer"],
+        planted: &[("heap-overflow", "heap-buffer-overflow")],
+        skips: &[&NO_LOCKING, &SCANS],
+    },
+    Sanitizer {
+        name: "thread",
+        flags: "",
+        reports: &["WARNING: ThreadSanitizer"],
+        planted: &[("data-race", "data race")],
+        skips: &[&NO_LOCKING, &SCANS],
+    },
+    Sanitizer {
+        name: "memory",
+        // It sees what the C library's calls write, and not what rustix's own would.
+        flags: " -Zsanitizer-memory-track-origins --cfg=rustix_use_libc",
+        reports: &["WARNING: MemorySanitizer"],
+        planted: &[("uninitialised", "use-of-uninitialized-value")],
+        skips: &[&NO_LOCKING, &SCANS],
+    },
+    Sanitizer {
+        name: "leak",
+        flags: "",
+        reports: &["ERROR: LeakSanitizer"],
+        planted: &[("leak", "detected memory leaks")],
+        skips: &[&SCANS, &NOT_DUMPABLE],
+    },
+    Sanitizer {
+        name: MEMCHECK,
+        flags: "",
+        reports: &["Invalid read", "Invalid write", "Invalid free", "uninitialised"],
+        planted: &[("heap-overflow", "Invalid read"), ("uninitialised", "uninitialised")],
+        skips: &[&SCANS, &FAULTS],
+    },
+];
+
+const NO_LOCKING: Skip = Skip {
+    tests: &[
+        "with_a_limit_of_zero_nothing_is_stored",
+        "best_effort_goes_on_and_reports_that_nothing_is_locked",
+        "at_the_limit_a_secret_is_refused",
+        "patience_ends_in_the_same_error",
+        "at_best_effort_without_any_lock",
+        "a_hundred_thousand_secrets_fit_a_lock_limit_of_64_kib",
+    ],
+    why: "its runtime turns `mlock` into a call that does nothing, so no limit is ever reached",
+};
+
+const SCANS: Skip = Skip {
+    tests: &[
+        "no_part_of_an_exported_and_imported_secret_is_left",
+        "no_copy_of_a_passphrase_or_a_key_is_left",
+        "a_secret_is_nowhere_at_rest_and_once_in_use",
+        "a_sealed_secret_is_nowhere_at_rest",
+        "a_guarded_secret_is_in_guarded_pages_alone",
+        "the_scanner_sees_a_copy_on_the_heap",
+        "a_child_holds_no_copy",
+        "it_leaves_nothing_at_rest",
+    ],
+    why: "they read all memory of the process, where the sanitizer has terabytes of address space and its own copies",
+};
+
+const NOT_DUMPABLE: Skip = Skip {
+    tests: &["harden"],
+    why: "a process closed to debuggers is closed to the one that looks for leaks",
+};
+
+const FAULTS: Skip = Skip {
+    tests: &["faults", "aborts", "canary", "writing_before_the_start_ends_the_process"],
+    why: "their children do on purpose what it reports: they touch guard pages and damage canaries",
+};
