@@ -17,6 +17,7 @@ usage: cargo xtask VERB
   disk-image [--check]       kills programs that store secrets and searches the disk for them (Linux, root)
   swap [--check]             lets programs that keep secrets run out of memory and searches the swap file (Linux, root)
   doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
+  mutants [CRATE] [--alive] [--check]  plants faults that the tests must notice; --alive only those alive so far
   drop-in                    builds and runs a program made for the published runtime against this one
   api [--accept] [--install] judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it

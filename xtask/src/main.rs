@@ -16,6 +16,7 @@ mod help;
 mod hold_many;
 mod instructions;
 mod matrix;
+mod mutants;
 mod ordinary;
 mod page;
 mod plots;
@@ -60,6 +61,7 @@ fn run(mut args: Arguments) -> Result {
         Some("disk-image") => disk_image::run(&sh, args),
         Some("swap") => swap::run(&sh, args),
         Some("doctor") => doctor::run(&sh, args),
+        Some("mutants") => mutants::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),
         Some("fuzz") => fuzz::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
