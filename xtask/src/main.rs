@@ -17,6 +17,7 @@ mod hold_many;
 mod instructions;
 mod matrix;
 mod models;
+mod mutants;
 mod ordinary;
 mod page;
 mod plots;
@@ -66,6 +67,7 @@ fn run(mut args: Arguments) -> Result {
         Some("swap") => swap::run(&sh, args),
         Some("doctor") => doctor::run(&sh, args),
         Some("models") => models::run(&sh, args),
+        Some("mutants") => mutants::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),
         Some("fuzz") => fuzz::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
