@@ -4,20 +4,17 @@ use crate::{Result, no_more};
 use pico_args::Arguments;
 use xshell::{Shell, cmd};
 
+/// Workspaces beside the main one, below `xtask`.
+const OF_THEIR_OWN: [&str; 5] = ["audit", "drop-in", "fuzz", "models", "planted"];
+
 pub(crate) fn run(sh: &Shell, args: Arguments) -> Result {
     no_more(args)?;
     cmd!(sh, "cargo fmt --all --check").run()?;
-    cmd!(sh, "cargo fmt --check --manifest-path xtask/audit/Cargo.toml").run()?;
-    cmd!(sh, "cargo fmt --check --manifest-path xtask/fuzz/Cargo.toml").run()?;
-    cmd!(sh, "cargo fmt --check --manifest-path xtask/planted/Cargo.toml").run()?;
-    // What a change of the library's dependencies leaves behind in the workspaces of their own.
-    for workspace in [
-        "xtask/audit/Cargo.toml",
-        "xtask/drop-in/Cargo.toml",
-        "xtask/fuzz/Cargo.toml",
-        "xtask/planted/Cargo.toml",
-    ] {
-        cmd!(sh, "cargo metadata --quiet --locked --format-version 1 --manifest-path {workspace}")
+    for workspace in OF_THEIR_OWN {
+        let manifest = format!("xtask/{workspace}/Cargo.toml");
+        cmd!(sh, "cargo fmt --check --manifest-path {manifest}").run()?;
+        // What a change of the library's dependencies leaves behind.
+        cmd!(sh, "cargo metadata --quiet --locked --format-version 1 --manifest-path {manifest}")
             .ignore_stdout()
             .run()?;
     }
