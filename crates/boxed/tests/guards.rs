@@ -1,5 +1,5 @@
 //! What must crash does, with the right signal and message, and what the system is asked for it really does.
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 #![allow(unsafe_code, clippy::unwrap_used, clippy::panic)]
 
 use boxed::{Boxed, Prot, Scratch};

@@ -18,6 +18,10 @@ pub const SIGSEGV: i32 = 11;
 /// The signal of `abort`.
 pub const SIGABRT: i32 = 6;
 
+/// How Windows ends a program for a memory access that faults, `STATUS_ACCESS_VIOLATION`.
+#[cfg(not(unix))]
+const ACCESS_VIOLATION: i32 = 0xc000_0005_u32.cast_signed();
+
 const MARK: &str = "STRONGHOLD_TEST_CHILD";
 
 /// Limits and identity of a child process. Only Unix knows them; elsewhere the default alone works.
@@ -175,8 +179,10 @@ impl Ending {
         }
         #[cfg(not(unix))]
         {
-            let _ = signal;
             assert!(!self.output.status.success(), "{self}");
+            if cfg!(windows) && signal == SIGSEGV {
+                assert_eq!(self.output.status.code(), Some(ACCESS_VIOLATION), "{self}");
+            }
         }
         assert!(self.stderr().contains(message), "expected {message:?}: {self}");
         self
