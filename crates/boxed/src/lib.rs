@@ -5,6 +5,8 @@ mod absent;
 mod backing;
 mod boxed;
 mod error;
+#[cfg(all(test, target_os = "linux"))]
+mod faults;
 mod fragment;
 mod gate;
 mod os;

@@ -196,7 +196,7 @@ impl Pool {
     }
 
     /// Gives every idle region back to the system.
-    fn drain(&self) {
+    pub(crate) fn drain(&self) {
         let mut state = self.lock();
         let idle = mem::take(&mut state.idle);
         state.counts.pooled = 0;

@@ -145,7 +145,7 @@ impl Region {
         Ok(())
     }
 
-    /// Takes the data pages away from the process and leaves the addresses unusable. The kernel wipes the memory before
+    /// Takes the data pages away from the process and leaves their addresses to others. The kernel wipes the memory before
     /// it serves anyone else.
     pub(crate) fn unmap(&self) -> Result<(), std::io::Error> {
         self.source.unmap()

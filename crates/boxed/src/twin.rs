@@ -177,7 +177,10 @@ impl<const N: usize> InFile<N> {
             unmapped: AtomicBool::new(false),
             generation: process::generation(),
         };
-        in_file.write(|left| left.copy_from_slice(bytes)).ok()?;
+        if in_file.write(|left| left.copy_from_slice(bytes)).is_err() {
+            in_file.mark = [0; MARK_BYTES]; // what the file still holds there, and is known by when it is dropped
+            return None;
+        }
         Some(in_file)
     }
 

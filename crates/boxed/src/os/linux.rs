@@ -58,6 +58,8 @@ fn wiped_page() -> Option<&'static AtomicU64> {
 }
 
 fn advise(pages: NonNull<[u8]>, advice: Advice) -> io::Result<()> {
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("madvise")?;
     // SAFETY: the pages belong to the caller; the three pieces of advice used here change no byte that this process
     // can read.
     unsafe { rustix::mm::madvise(pages.cast::<c_void>().as_ptr(), pages.len(), advice) }?;

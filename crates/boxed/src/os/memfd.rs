@@ -16,8 +16,12 @@ impl RamFile {
     /// A file of `bytes` zero bytes.
     pub(crate) fn new(bytes: usize) -> io::Result<Self> {
         super::posix::file_may_have(bytes)?;
+        #[cfg(all(test, target_os = "linux"))]
+        crate::faults::strike("memfd_create")?;
         let file = rustix::fs::memfd_create("stronghold", MemfdFlags::CLOEXEC)?;
         rustix::fs::fchmod(&file, Mode::empty())?;
+        #[cfg(all(test, target_os = "linux"))]
+        crate::faults::strike("ftruncate")?;
         rustix::fs::ftruncate(&file, bytes as u64)?;
         Ok(Self(file))
     }
@@ -25,10 +29,14 @@ impl RamFile {
     /// Maps the file over `pages`, writable, shared with its readers, and absent in forked children.
     pub(crate) fn map(&self, pages: NonNull<[u8]>) -> io::Result<()> {
         let (start, access) = (pages.cast::<c_void>().as_ptr(), ProtFlags::READ | ProtFlags::WRITE);
+        #[cfg(all(test, target_os = "linux"))]
+        crate::faults::strike("mmap")?;
         // SAFETY: the caller reserved the pages, so that replacing what is mapped there disturbs no one.
         unsafe {
             rustix::mm::mmap(start, pages.len(), access, MapFlags::SHARED | MapFlags::FIXED, &self.0, 0)
         }?;
+        #[cfg(all(test, target_os = "linux"))]
+        crate::faults::strike("madvise")?;
         // SAFETY: the pages are those just mapped; the advice changes no byte of them.
         unsafe { rustix::mm::madvise(start, pages.len(), Advice::LinuxDontFork) }?;
         Ok(())
@@ -36,7 +44,12 @@ impl RamFile {
 
     /// Reads from byte `at` of the file on: one system call.
     pub(crate) fn read(&self, bytes: &mut [u8], at: usize) -> io::Result<usize> {
-        Ok(rustix::io::pread(&self.0, bytes, at as u64)?)
+        let read = || {
+            #[cfg(all(test, target_os = "linux"))]
+            crate::faults::strike("pread")?;
+            rustix::io::pread(&self.0, &mut *bytes, at as u64)
+        };
+        Ok(rustix::io::retry_on_intr(read)?)
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) fn file_may_have(bytes: usize) -> Result<(), rustix::io::Errno> {
 
 /// `munmap(2)`.
 pub(crate) fn unmap(pages: NonNull<[u8]>) -> io::Result<()> {
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("munmap")?;
     // SAFETY: the pages belong to the caller, who never touches them again.
     unsafe { rustix::mm::munmap(pages.cast::<c_void>().as_ptr(), pages.len()) }?;
     Ok(())
@@ -46,6 +48,8 @@ pub(crate) fn unmap(pages: NonNull<[u8]>) -> io::Result<()> {
 
 /// `mmap(2)` with `PROT_NONE`. The address is a wish: what lies there already is left alone.
 pub(crate) fn reserve(bytes: usize, at: usize) -> io::Result<NonNull<[u8]>> {
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("mmap")?;
     let wish = ptr::without_provenance_mut::<c_void>(at);
     // SAFETY: without `MAP_FIXED` a new mapping disturbs no other, whatever address it is given.
     let start = unsafe { rustix::mm::mmap_anonymous(wish, bytes, ProtFlags::empty(), MapFlags::PRIVATE) }?;
@@ -60,6 +64,8 @@ pub(crate) fn protect(pages: NonNull<[u8]>, prot: Prot) -> io::Result<()> {
         Prot::ReadOnly => MprotectFlags::READ,
         Prot::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
     };
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("mprotect")?;
     // SAFETY: the pages belong to the caller, who makes sure that no reference needs the access that is taken away.
     unsafe { rustix::mm::mprotect(pages.cast::<c_void>().as_ptr(), pages.len(), access) }?;
     Ok(())
@@ -73,6 +79,8 @@ pub(crate) fn complain(line: &[u8]) {
 
 /// `mlock(2)`.
 pub(crate) fn lock(pages: NonNull<[u8]>) -> io::Result<()> {
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("mlock")?;
     // SAFETY: the pages belong to the caller; the call changes no byte of them.
     unsafe { rustix::mm::mlock(pages.cast::<c_void>().as_ptr(), pages.len()) }?;
     Ok(())

@@ -13,15 +13,22 @@ use sodium::Error;
 pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
     file_may_have(bytes).map_err(failed("getrlimit"))?;
     let file = memfd_secret().map_err(failed("memfd_secret"))?;
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("ftruncate").map_err(failed("ftruncate"))?;
     rustix::fs::ftruncate(&file, bytes as u64).map_err(failed("ftruncate"))?;
     let access = ProtFlags::READ | ProtFlags::WRITE;
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("mmap").map_err(failed("mmap"))?;
     // SAFETY: a new mapping at an address of the kernel's choice disturbs no other.
     let start = unsafe { rustix::mm::mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0) };
     let start = NonNull::new(start.map_err(failed("mmap"))?.cast::<u8>()).ok_or(Errno::FAULT);
     let pages = NonNull::slice_from_raw_parts(start.map_err(failed("mmap"))?, bytes);
     // The mapping is shared, so that the kernel cannot wipe a child's: it has none instead.
     // SAFETY: the pages are those just mapped; the advice changes no byte of them.
-    match unsafe { rustix::mm::madvise(address(pages), bytes, Advice::LinuxDontFork) } {
+    let advised = unsafe { rustix::mm::madvise(address(pages), bytes, Advice::LinuxDontFork) };
+    #[cfg(all(test, target_os = "linux"))]
+    let advised = crate::faults::strike("madvise").and(advised);
+    match advised {
         Ok(()) => Ok(pages),
         Err(error) => {
             drop(unmap(pages));
@@ -37,6 +44,8 @@ pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
 /// only after they have taken away what lay there, and leave a hole for another thread's mapping to fall into.
 pub(crate) fn move_over(new: NonNull<[u8]>, reserved: NonNull<[u8]>) -> Result<(), Error> {
     let (from, to) = (address(new), address(reserved));
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("mremap").map_err(failed("mremap"))?;
     // SAFETY: the caller owns both, and no one refers to either.
     unsafe { rustix::mm::mremap_fixed(from, new.len(), reserved.len(), MremapFlags::MAYMOVE, to) }
         .map_err(failed("mremap"))?;
@@ -68,6 +77,8 @@ pub(crate) fn at_every_fork(
 }
 
 fn memfd_secret() -> Result<OwnedFd, Errno> {
+    #[cfg(all(test, target_os = "linux"))]
+    crate::faults::strike("memfd_secret")?;
     // SAFETY: the call takes one integer and touches no memory of this process.
     let file = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     match RawFd::try_from(file) {
