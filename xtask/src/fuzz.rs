@@ -94,10 +94,12 @@ struct Row {
     executions: u64,
     edges: u64,
     findings: usize,
+    revision: String,
 }
 
 impl Row {
     fn measured(sh: &Shell, built: &Path, target: &Target, seconds: u32) -> Result<Self> {
+        let revision = page::revision(sh); // of what is built now, whatever is committed while it runs
         let binary = build(sh, built, target)?;
         let Target { name, longest, .. } = *target;
         let (corpus, found) = (built.join("corpus").join(name), built.join("findings").join(name));
@@ -129,13 +131,13 @@ impl Row {
             executions: number(&log, "stat::number_of_executed_units:"),
             edges: number(&log, " cov:"),
             findings: findings.min(1), // libFuzzer ends with the first
+            revision,
         })
     }
 
     fn line(&self, sh: &Shell) -> String {
         let day = cmd!(sh, "date -u +%F").quiet().read().unwrap_or_default();
-        let Self { name, seconds, executions, edges, findings } = self;
-        let revision = page::revision(sh);
+        let Self { name, seconds, executions, edges, findings, revision } = self;
         format!("| `{name}` | {seconds} | {executions} | {edges} | {findings} | {day} | {revision} |\n")
     }
 }
