@@ -60,7 +60,8 @@ fn key() -> Result<KeyProvider, iota_stronghold::MemoryError> {
 
 /// Signs the message, and checks the signature with the client's own cryptography library.
 fn sign(client: &Client) -> Result<([u8; 32], [u8; 64]), Box<dyn Error>> {
-    let public = client.execute_procedure(PublicKey { ty: KeyType::Ed25519, private_key: location("key") })?;
+    let public =
+        client.execute_procedure(PublicKey { ty: KeyType::Ed25519, private_key: location("key") })?;
     let public: [u8; 32] = public[..].try_into()?;
     let signature =
         client.execute_procedure(Ed25519Sign { msg: MESSAGE.to_vec(), private_key: location("key") })?;
