@@ -2,6 +2,7 @@
 //!
 //! libsodium's own calls do not come by here: `sodium_malloc`, `sodium_mlock` and `sodium_free`.
 
+#[cfg(test)]
 mod tests;
 
 use core::cell::{Cell, RefCell};
