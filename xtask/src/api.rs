@@ -5,12 +5,13 @@ use pico_args::Arguments;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
-use xshell::{Cmd, Shell, cmd};
+use xshell::{Shell, cmd};
 
 /// The facade's last release before this workspace.
 const PUBLISHED: (&str, &str) = ("stronghold-runtime", "2.0.1");
 
-const TOOLS: [&str; 4] = ["cargo-public-api", "cargo-semver-checks", "cargo-hack", "cargo-deny"];
+/// Commands of cargo that do not come with it.
+const TOOLS: [&str; 4] = ["public-api", "semver-checks", "hack", "deny"];
 
 pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let check = args.contains("--check");
@@ -18,7 +19,11 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let install = args.contains("--install");
     no_more(args)?;
     if install {
-        cmd!(sh, "cargo install --locked {TOOLS...}").run()?;
+        let packages = TOOLS.map(|tool| format!("cargo-{tool}"));
+        cmd!(sh, "cargo install --locked {packages...}").run()?;
+    }
+    if let Some(missing) = TOOLS.into_iter().find(|tool| version(sh, tool).is_none()) {
+        return Err(format!("cargo {missing} is missing: cargo xtask api --install").into());
     }
     let crates = Crate::published(sh)?;
     if accept {
@@ -117,7 +122,7 @@ fn snapshots_hold(sh: &Shell, crates: &[Crate]) -> Result<Found> {
     }
     Ok(Found {
         what: "public items are the accepted ones",
-        judged_by: version(sh, "public-api"),
+        judged_by: version(sh, "public-api").unwrap_or_default(),
         of: format!("{} crates, {items} items, {} changed", crates.len(), changed.len()),
         kept: changed.is_empty(),
     })
@@ -130,7 +135,7 @@ fn compatible(sh: &Shell) -> Result<Found> {
         cmd!(sh, "cargo semver-checks -p {name} --baseline-version {version_of} --release-type minor");
     Ok(Found {
         what: "the facade is compatible",
-        judged_by: version(sh, "semver-checks"),
+        judged_by: version(sh, "semver-checks").unwrap_or_default(),
         of: format!("{name} against {version_of}"),
         kept: judged.run().is_ok(),
     })
@@ -145,7 +150,7 @@ fn features(sh: &Shell, crates: &[Crate]) -> Result<Found> {
     let sets: usize = crates.iter().map(|each| 1 << each.features).sum();
     Ok(Found {
         what: "every set of features builds",
-        judged_by: version(sh, "hack"),
+        judged_by: version(sh, "hack").unwrap_or_default(),
         of: format!("at most {sets} sets"),
         kept: judged.run().is_ok(),
     })
@@ -221,17 +226,16 @@ fn dependencies(sh: &Shell) -> Found {
     let judged = cmd!(sh, "cargo deny --log-level error check licenses bans sources");
     Found {
         what: "licences, bans and sources of dependencies",
-        judged_by: version(sh, "deny"),
+        judged_by: version(sh, "deny").unwrap_or_default(),
         of: "deny.toml".into(),
         kept: judged.run().is_ok(),
     }
 }
 
-/// What a tool calls itself.
-fn version(sh: &Shell, tool: &str) -> String {
-    let ask = |cmd: Cmd<'_>| cmd.quiet().ignore_stderr().read();
-    let said = ask(cmd!(sh, "cargo {tool} --version")).unwrap_or_default();
-    said.lines().next().filter(|line| !line.is_empty()).unwrap_or("a tool that is not here").to_owned()
+/// What a tool calls itself, where it is here.
+fn version(sh: &Shell, tool: &str) -> Option<String> {
+    let said = cmd!(sh, "cargo {tool} --version").quiet().ignore_stderr().read().ok()?;
+    said.lines().next().map(str::to_owned)
 }
 
 #[cfg(test)]
