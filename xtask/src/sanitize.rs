@@ -114,11 +114,11 @@ impl<'a> Job<'a> {
     /// Runs all tests, and says whether all pass and nothing is reported.
     fn judge(&self) -> Result<(String, bool)> {
         self.forget_reports()?;
-        let mut what: Vec<String> =
-            ["--no-fail-fast", "--lib", "--tests", "--examples"].map(String::from).into();
-        for name in CRATES {
-            what.extend(["-p".to_owned(), format!("stronghold-{name}")]);
-        }
+        let crates: Vec<String> =
+            CRATES.iter().flat_map(|name| ["-p".to_owned(), format!("stronghold-{name}")]).collect();
+        // Tests start them; `cargo test --examples` would build tests of the examples instead.
+        self.sanitized("build", &[&["--examples".to_owned()], &crates[..]].concat(), &[])?.run()?;
+        let what = [&["--no-fail-fast", "--lib", "--tests"].map(String::from), &crates[..]].concat();
         let skipped = self.sanitizer.skips.iter().flat_map(|skip| skip.tests);
         let skips: Vec<&str> = skipped.flat_map(|test| ["--skip", test]).collect();
         let said =

@@ -251,6 +251,23 @@ mod tests {
         );
     }
 
+    /// The allocator keeps a small block mapped, and writes its own words into the first 16 bytes of one that is free.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_ciphertext_is_wiped_when_dropped() {
+        use std::os::unix::fs::FileExt;
+        let memory = RamMemory::alloc(&[7; 200], 200).unwrap();
+        let Held::Sealed(sealed) = &memory.held else { unreachable!() };
+        let address = sealed.block.as_ptr() as u64;
+        let (mut before, mut after) = ([0; 200], [0; 200]);
+        let process = std::fs::File::open("/proc/self/mem").unwrap();
+        process.read_exact_at(&mut before, address).unwrap();
+        assert_eq!(before, sealed.block[..200]);
+        drop(memory);
+        process.read_exact_at(&mut after, address).unwrap();
+        assert_eq!(after[16..], [0; 184]);
+    }
+
     #[test]
     fn a_failed_replace_keeps_the_old_value() {
         let mut gone = Buffer::<u8>::zero(1);
