@@ -21,6 +21,7 @@ usage: cargo xtask VERB
   soak [--minutes N] [--check]  uses every memory for a long time, among forks and signals (Linux); --leak WHAT must fail
   doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
   mutants [CRATE] [--check]  plants faults that the tests must notice (cargo-mutants); --alive only those alive so far
+  coverage [--check]         counts the lines of the library that its tests reach (cargo-llvm-cov)
   drop-in                    builds and runs a program made for the published runtime against this one
   api [--accept] [--install] judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies
   check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
@@ -31,7 +32,7 @@ usage: cargo xtask VERB
   help                       this text
 
 syscalls, instructions, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into
-docs/audit, fuzz, models, mutants, sanitize, soak and api into docs/verification.md. With --check they write nothing there, and
+docs/audit, api, coverage, fuzz, models, mutants, sanitize and soak into docs/verification.md. With --check they write nothing there, and
 end with exit code 1 where a budget is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {

@@ -8,6 +8,7 @@ mod capacity;
 mod check_targets;
 mod ci;
 mod compare;
+mod coverage;
 mod disk_image;
 mod doctor;
 mod drop_in;
@@ -61,6 +62,7 @@ fn run(mut args: Arguments) -> Result {
         Some("instructions") => instructions::run(&sh, args),
         Some("bench") => bench::run(&sh, args),
         Some("capacity") => capacity::run(&sh, args),
+        Some("coverage") => coverage::run(&sh, args),
         Some("disk-image") => disk_image::run(&sh, args),
         Some("sanitize") => sanitize::run(&sh, args),
         Some("soak") => soak::run(&sh, args),

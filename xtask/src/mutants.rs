@@ -9,7 +9,8 @@ use std::path::Path;
 use xshell::{Shell, cmd};
 
 /// The crates, by their directories, in the order of what they cost.
-const CRATES: [&str; 5] = ["ram-memory", "sealing", "noncontiguous-memory", "file-memory", "boxed"];
+pub(crate) const CRATES: [&str; 5] =
+    ["ram-memory", "sealing", "noncontiguous-memory", "file-memory", "boxed"];
 
 /// How many of a hundred faults the tests must notice.
 const REQUIRED: f64 = 90.0;
