@@ -27,14 +27,14 @@ pub(crate) const SANITIZERS: [Sanitizer; 5] = [
         flags: "",
         reports: &["ERROR: AddressSanitizer"],
         planted: &[("heap-overflow", "heap-buffer-overflow")],
-        skips: &[&NO_LOCKING, &SCANS, &DEAD_STACK],
+        skips: &[&NO_LOCKING, &SCANS, &ADDRESS_SPACE, &DEAD_STACK],
     },
     Sanitizer {
         name: "thread",
         flags: "",
         reports: &["WARNING: ThreadSanitizer"],
         planted: &[("data-race", "data race")],
-        skips: &[&NO_LOCKING, &SCANS],
+        skips: &[&NO_LOCKING, &SCANS, &ADDRESS_SPACE],
     },
     Sanitizer {
         name: "memory",
@@ -42,7 +42,7 @@ pub(crate) const SANITIZERS: [Sanitizer; 5] = [
         flags: " -Zsanitizer-memory-track-origins --cfg=rustix_use_libc",
         reports: &["WARNING: MemorySanitizer"],
         planted: &[("uninitialised", "use-of-uninitialized-value")],
-        skips: &[&NO_LOCKING, &SCANS],
+        skips: &[&NO_LOCKING, &SCANS, &ADDRESS_SPACE],
     },
     Sanitizer {
         name: "leak",
@@ -68,6 +68,7 @@ const NO_LOCKING: Skip = Skip {
         "patience_ends_in_the_same_error",
         "at_best_effort_without_any_lock",
         "a_hundred_thousand_secrets_fit_a_lock_limit_of_64_kib",
+        "what_cannot_be_done_is_a_clear_message_and_exit_code_1",
     ],
     why: "its runtime turns `mlock` into a call that does nothing, so no limit is ever reached",
 };
@@ -84,6 +85,11 @@ const SCANS: Skip = Skip {
         "it_leaves_nothing_at_rest",
     ],
     why: "they read all memory of the process, where the sanitizer has terabytes of address space and its own copies",
+};
+
+const ADDRESS_SPACE: Skip = Skip {
+    tests: &["too_little_memory_is_an_error_and_leaves_zeros"],
+    why: "it limits the address space, of which the sanitizer takes terabytes",
 };
 
 const DEAD_STACK: Skip = Skip {
