@@ -12,6 +12,9 @@ fn ordinary(lock_limit_kib: u64) -> Conditions {
     Conditions { lock_limit_kib: Some(lock_limit_kib), ordinary_user: true }
 }
 
+/// In which a thread begins to wait; where it does not, it gets the page that was dropped before it asked.
+const TO_BEGIN: Duration = Duration::from_millis(50);
+
 fn one_page() -> Result<Boxed<u8>, Error> {
     Boxed::random(32)
 }
@@ -101,9 +104,28 @@ fn a_waiting_thread_gets_the_page_that_another_drops() {
         let (first, second) = (one_page().unwrap(), one_page().unwrap());
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| one_page().map(|secret| secret.len()));
+            std::thread::sleep(TO_BEGIN);
             drop(first);
             assert_eq!(waiter.join().unwrap().unwrap(), 32);
         });
+        drop(second);
+    })
+    .succeeds();
+}
+
+#[test]
+fn a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool() {
+    run_under(ordinary(8), "a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::MAX)).pool_bytes(8192).install().unwrap();
+        let (first, second) = (one_page().unwrap(), one_page().unwrap());
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| one_page().map(|secret| secret.len()));
+            std::thread::sleep(TO_BEGIN);
+            drop(first);
+            assert_eq!(waiter.join().unwrap().unwrap(), 32);
+        });
+        let status = status();
+        assert_eq!((status.pages_in_use, status.pages_pooled, status.bytes_locked), (1, 1, 8192));
         drop(second);
     })
     .succeeds();

@@ -93,3 +93,30 @@ impl fmt::Display for Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_found_in_errors_of_this_crate_alone() {
+        let source = io::Error::new(io::ErrorKind::StorageFull, "full");
+        let (step, directory) = (Step::Write, Directory::Given("/tmp".into()));
+        let error = FileError::during("create")(FileError { step, directory, source });
+        assert!(FileError::of(&error).is_some_and(|cause| cause.step == Step::Write));
+        let MemoryError::FileSystemError { source, .. } = error else { unreachable!() };
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+        let plain = MemoryError::FileSystemError { operation: "create", source: io::Error::other("else") };
+        assert!(FileError::of(&plain).is_none());
+        assert!(FileError::of(&MemoryError::IllegalZeroizedUsage).is_none());
+    }
+
+    #[test]
+    fn each_step_has_words_of_its_own() {
+        let mut words =
+            [Step::Find, Step::Make, Step::Grow, Step::Write, Step::Read].map(|step| step.to_string());
+        words.sort();
+        assert!(words.iter().all(|words| !words.is_empty()));
+        assert!(words.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+}

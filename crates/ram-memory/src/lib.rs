@@ -269,6 +269,27 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_reports_how_it_is_kept_and_nothing_once_zeroized() {
+        let mut sealed = RamMemory::alloc(b"secret", 6).unwrap();
+        assert_eq!(sealed.protection(), Some(Protection::of_ciphertext()));
+        let guarded = RamMemory::guarded(b"secret").unwrap();
+        assert_eq!(guarded.protection().unwrap().at_rest, boxed::Prot::NoAccess);
+        assert!(!guarded.protection().unwrap().sealed);
+        sealed.zeroize();
+        assert_eq!(sealed.protection(), None);
+        assert_eq!(sealed.clone().protection(), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "DecryptionError")]
+    fn cloning_what_was_altered_panics() {
+        let mut memory = RamMemory::alloc(b"secret", 6).unwrap();
+        let Held::Sealed(sealed) = &mut memory.held else { unreachable!() };
+        sealed.block[0] ^= 1;
+        drop(memory.clone());
+    }
+
+    #[test]
     fn a_failed_replace_keeps_the_old_value() {
         let mut gone = Buffer::<u8>::zero(1);
         gone.zeroize();

@@ -49,3 +49,29 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_by_the_error_it_becomes() {
+        let refused = || Error::from(sodium::Error::Length { argument: "block", bytes: 1 });
+        assert!(matches!(
+            Error::while_sealing("create")(refused()),
+            MemoryError::EncryptionError { operation: "create", .. }
+        ));
+        assert!(matches!(
+            Error::while_opening("unlock")(refused()),
+            MemoryError::DecryptionError { operation: "unlock", .. }
+        ));
+        for of in [Error::while_sealing("any")(Error::Forked), Error::while_opening("any")(Error::Forked)] {
+            assert!(matches!(of, MemoryError::Forked { operation: "any" }));
+        }
+        let page = || Error::from(boxed::Error::ZeroSize);
+        for of in [Error::while_sealing("any")(page()), Error::while_opening("any")(page())] {
+            let expected = MemoryError::on_page("any")(boxed::Error::ZeroSize);
+            assert_eq!(format!("{of:?}"), format!("{expected:?}"));
+        }
+    }
+}
