@@ -35,8 +35,8 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let mut measured =
         cmd!(sh, "cargo llvm-cov --quiet --locked --lib --tests --lcov --output-path {report}")
             .args(packages)
-            .arg("--")
-            .args(SKIPPED.iter().flat_map(|test| ["--skip", test]));
+            .env("RUSTFLAGS", COUNTED_IN_FILES)
+            .env("LLVM_PROFILE_FILE_NAME", FILES_OF_COUNTS);
     for (variable, tool) in tools(sh)? {
         measured = measured.env(variable, tool);
     }
