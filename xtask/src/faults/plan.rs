@@ -1,0 +1,145 @@
+//! Which calls of which life are to fail.
+
+use super::calls::{self, BOTH, CALLS, LEFT_ALONE};
+use super::trace::{self, Call};
+use crate::Result;
+use std::path::Path;
+
+/// A life in which nothing fails.
+pub(super) struct Life {
+    pub(super) kind: String,
+    pub(super) backing: &'static str,
+    /// How many operations its first half has.
+    operations: usize,
+    /// What it leaves behind: guarded pages and descriptors.
+    pub(super) pages: u64,
+    pub(super) descriptors: u64,
+    calls: Vec<Call>,
+}
+
+/// A run that is to be made.
+pub(super) struct Plan<'a> {
+    pub(super) life: &'a Life,
+    /// The row it counts in.
+    pub(super) call: &'static str,
+    pub(super) injection: Injection,
+}
+
+/// What strace is asked for.
+pub(super) struct Injection {
+    /// Each with the occurrence, counted from one, at which it fails.
+    calls: Vec<(&'static str, usize)>,
+    error: &'static str,
+    /// Which occurrence of the call in the life it is, counted from zero.
+    pub(super) at: usize,
+    /// Whether all that follow fail, too.
+    pub(super) always: bool,
+}
+
+impl Life {
+    /// Lives once under strace, and writes down what calls that takes.
+    pub(super) fn observe(
+        program: &Path,
+        directory: &Path,
+        kind: &str,
+        backing: &'static str,
+    ) -> Result<Self> {
+        let who = format!("{kind} in pages that are {backing}");
+        let ran = trace::run(program, &directory.join("log"), (kind, backing), "none", None)?;
+        if !ran.status.is_some_and(|status| status.success()) {
+            return Err(format!("{who}: cannot live: {}", ran.complained.trim()).into());
+        }
+        let told = |line: &&str| !line.starts_with("life") && !line.ends_with(": ok");
+        if let Some(line) = ran.said.lines().find(told) {
+            return Err(format!("{who}: {line} while nothing fails").into());
+        }
+        let operations = ran.said.lines().take_while(|line| !line.starts_with("life")).count();
+        let left: Vec<_> = ran.said.lines().filter_map(left).collect();
+        let [(_, pages, descriptors), second] = left[..] else {
+            return Err(format!("{who}: lives not twice").into());
+        };
+        if second != (2, pages, descriptors) {
+            return Err(format!("{who}: the second life leaves more behind than the first").into());
+        }
+        for call in ran.calls.iter().filter(|call| call.operation.is_some()) {
+            let is_known = CALLS.iter().any(|(name, _)| *name == call.name)
+                || LEFT_ALONE.iter().any(|(name, _)| *name == call.name);
+            if !is_known {
+                return Err(format!("{who}: no one knows how {} fails", call.name).into());
+            }
+        }
+        Ok(Self { kind: kind.to_owned(), backing, operations, pages, descriptors, calls: ran.calls })
+    }
+
+    /// The number of operations of the first half.
+    pub(super) fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// Which call of that name, counted from one, the first inside an operation is or would be.
+    fn first(&self, name: &str) -> usize {
+        self.calls.iter().take_while(|call| call.operation.is_none()).filter(|call| call.name == name).count()
+            + 1
+    }
+
+    /// Where `name` occurs among all calls of its name, counted from one, inside operations of the first half.
+    fn occurrences(&self, name: &str) -> Vec<usize> {
+        let of_name = self.calls.iter().filter(|call| call.name == name);
+        let ours = |call: &Call| call.operation.is_some_and(|operation| operation < self.operations);
+        of_name.enumerate().filter(|(_, call)| ours(call)).map(|(index, _)| index + 1).collect()
+    }
+}
+
+/// A line that tells what a life left behind: its number, guarded pages, descriptors.
+pub(super) fn left(line: &str) -> Option<(u64, u64, u64)> {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["life", number, "pages", pages, "descriptors", descriptors] => {
+            Some((number.parse().ok()?, pages.parse().ok()?, descriptors.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
+/// All runs of a life; of the `quick` ones the first and every tenth occurrence, and but for the first with one error alone.
+pub(super) fn of(life: &Life, quick: bool) -> Vec<Plan<'_>> {
+    const ONE_IN: usize = 10;
+    let mut plans = Vec::new();
+    for (call, _) in CALLS {
+        let occurrences = life.occurrences(call);
+        for (at, occurrence) in occurrences.iter().enumerate().filter(|(at, _)| !quick || at % ONE_IN == 0) {
+            for always in [false, true] {
+                let few = quick && (always || at > 0);
+                for error in calls::errors(call, always).into_iter().take(if few { 1 } else { usize::MAX }) {
+                    let injection = Injection { calls: vec![(call, *occurrence)], error, at, always };
+                    plans.push(Plan { life, call, injection });
+                }
+            }
+        }
+    }
+    let unmapping = life.first("munmap");
+    for (at, occurrence) in
+        life.occurrences("mprotect").iter().enumerate().filter(|(at, _)| !quick || at % ONE_IN == 0)
+    {
+        let calls = vec![("mprotect", *occurrence), ("munmap", unmapping)];
+        plans.push(Plan {
+            life,
+            call: BOTH,
+            injection: Injection { calls, error: "ENOMEM", at, always: true },
+        });
+    }
+    plans
+}
+
+impl Injection {
+    pub(super) fn calls(&self) -> Vec<&'static str> {
+        self.calls.iter().map(|(call, _)| *call).collect()
+    }
+
+    /// As strace takes them.
+    pub(super) fn expressions(&self) -> Vec<String> {
+        let and_on = if self.always { "+" } else { "" };
+        let expression =
+            |(call, when): &(&str, usize)| format!("inject={call}:error={}:when={when}{and_on}", self.error);
+        self.calls.iter().map(expression).collect()
+    }
+}
