@@ -1,11 +1,17 @@
 //! A kernel that has less than this one.
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter_all_threads,
+};
 use std::collections::BTreeMap;
 use std::error::Error;
 
 /// The number of `memfd_secret(2)`, the same on every processor the filter knows.
 const MEMFD_SECRET: i64 = 447;
+
+/// The number of `mprotect(2)`.
+const MPROTECT: i64 = if cfg!(target_arch = "x86_64") { 10 } else { 226 };
 
 /// Lets `memfd_secret(2)` fail with `errno` in this process and all it starts from now on, as a kernel without it does with
 /// `ENOSYS` (38), and a filter of system calls most often with `EPERM` (1).
@@ -13,8 +19,23 @@ const MEMFD_SECRET: i64 = 447;
 /// # Errors
 /// Where this system has no such filters.
 pub fn deny_secret_memory(errno: u32) -> Result<(), Box<dyn Error>> {
+    deny(MEMFD_SECRET, Vec::new(), errno)
+}
+
+/// Lets every `mprotect(2)` that takes all access away fail with `ENOMEM`, as that of a process with no mapping left does.
+///
+/// # Errors
+/// Those of [`deny_secret_memory`].
+pub fn deny_closing() -> Result<(), Box<dyn Error>> {
+    const ENOMEM: u32 = 12;
+    let no_access = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
+    deny(MPROTECT, vec![SeccompRule::new(vec![no_access])?], ENOMEM)
+}
+
+/// Lets a call fail, one that meets any of `rules` if there are some.
+fn deny(call: i64, rules: Vec<SeccompRule>, errno: u32) -> Result<(), Box<dyn Error>> {
     let filter = SeccompFilter::new(
-        BTreeMap::from([(MEMFD_SECRET, Vec::new())]),
+        BTreeMap::from([(call, rules)]),
         SeccompAction::Allow,
         SeccompAction::Errno(errno),
         std::env::consts::ARCH.try_into()?,
