@@ -2,7 +2,7 @@
 
 /// Every call of the library, and what its man page names for one with arguments such as ours: what a full machine, a
 /// limit, a broken disk, an old kernel or a filter of system calls says. What can only come of wrong arguments is left out.
-pub(super) const CALLS: [(&str, &[&str]); 18] = [
+pub(super) const CALLS: [(&str, &[&str]); 17] = [
     ("mmap", &["ENOMEM", "EAGAIN", "EPERM", "ENFILE"]),
     ("mremap", &["ENOMEM", "EAGAIN", "EFAULT"]),
     ("mprotect", &["ENOMEM", "EACCES"]),
@@ -36,7 +36,6 @@ pub(super) const CALLS: [(&str, &[&str]); 18] = [
     ("pwrite64", &["ENOSPC", "EIO", "EINTR", "EDQUOT", "EFBIG"]),
     ("fallocate", &["EINTR", "EIO", "ENOSPC", "EOPNOTSUPP", "ENOSYS", "EPERM"]),
     ("getrandom", &["EINTR", "ENOSYS"]),
-    ("unlinkat", &["EIO", "EPERM", "EROFS"]),
 ];
 
 /// Calls that a life makes, too, but that do not fail.

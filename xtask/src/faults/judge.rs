@@ -101,3 +101,64 @@ fn is_abort(status: ExitStatus) -> bool {
 fn is_abort(_: ExitStatus) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::plan::Life;
+    use crate::faults::trace;
+
+    const LOG: &str = "\
+1 getppid() = 0
+1 mprotect(0x7f, 4096, PROT_NONE) = 0
+1 getpid() = 1
+1 getppid() = 0
+1 mprotect(0x7f, 4096, PROT_NONE) = -1 ENOMEM (Cannot allocate memory) (INJECTED)
+1 getpid() = 1
+";
+    const WELL: &str =
+        "life 1 pages 2 descriptors 7\ndid create: ok\ndid use: ok\nlife 2 pages 2 descriptors 7\n";
+
+    /// How a run ends in which the second operation of the first life is struck.
+    fn outcome(call: &'static str, first_life: &str, rest: &str) -> Outcome {
+        let calls = trace::parse(&LOG.replace("mprotect", call));
+        let life = Life::made_up(2, calls);
+        let plan = Plan::made_up(&life, call);
+        let said = format!("{first_life}{rest}");
+        judge(
+            &plan,
+            &Ran {
+                status: Some(ExitStatus::default()),
+                said,
+                complained: String::new(),
+                calls: life.calls.clone(),
+            },
+        )
+        .outcome
+    }
+
+    #[test]
+    fn the_struck_operation_alone_may_be_an_error() {
+        assert_eq!(outcome("mmap", "did create: ok\ndid use: ok\n", WELL), Outcome::Success);
+        assert_eq!(outcome("mmap", "did create: ok\ndid use: no\n", WELL), Outcome::Error);
+        assert_eq!(outcome("mmap", "did create: no\ndid use: no\n", WELL), Outcome::Bad);
+        let then_bad = WELL.replace("did use: ok", "did use: no");
+        assert_eq!(outcome("mmap", "did create: ok\ndid use: no\n", &then_bad), Outcome::Bad);
+    }
+
+    #[test]
+    fn a_page_may_be_lost_where_it_could_not_be_closed() {
+        let lost = format!("did create: ok\ndid use: ok\ndid use: cannot: {LOST}\n");
+        assert_eq!(outcome("mprotect", &lost, WELL), Outcome::Success);
+        assert_eq!(outcome("mmap", &lost, WELL), Outcome::Bad);
+    }
+
+    #[test]
+    fn what_is_left_behind_or_seen_or_missing_is_bad() {
+        let well = "did create: ok\ndid use: ok\n";
+        assert_eq!(outcome("mmap", well, &WELL.replace("pages 2", "pages 3")), Outcome::Bad);
+        assert_eq!(outcome("mmap", well, &WELL.replace("descriptors 7", "descriptors 8")), Outcome::Bad);
+        assert_eq!(outcome("mmap", &format!("{well}bad use: wrong bytes\n"), WELL), Outcome::Bad);
+        assert_eq!(outcome("mmap", well, ""), Outcome::Bad);
+    }
+}

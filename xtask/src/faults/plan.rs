@@ -14,7 +14,7 @@ pub(super) struct Life {
     /// What it leaves behind: guarded pages and descriptors.
     pub(super) pages: u64,
     pub(super) descriptors: u64,
-    calls: Vec<Call>,
+    pub(super) calls: Vec<Call>,
 }
 
 /// A run that is to be made.
@@ -141,5 +141,51 @@ impl Injection {
         let expression =
             |(call, when): &(&str, usize)| format!("inject={call}:error={}:when={when}{and_on}", self.error);
         self.calls.iter().map(expression).collect()
+    }
+}
+
+#[cfg(test)]
+impl Life {
+    pub(super) fn made_up(operations: usize, calls: Vec<Call>) -> Self {
+        Self { kind: "ram".to_owned(), backing: "auto", operations, pages: 2, descriptors: 7, calls }
+    }
+}
+
+#[cfg(test)]
+impl<'a> Plan<'a> {
+    /// The second call of that name fails once.
+    pub(super) fn made_up(life: &'a Life, call: &'static str) -> Self {
+        let injection = Injection { calls: vec![(call, 2)], error: "ENOMEM", at: 1, always: false };
+        Self { life, call, injection }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trace::parse;
+    use super::*;
+
+    #[test]
+    fn occurrences_outside_operations_and_in_the_second_life_are_left_alone() {
+        let log = "\
+1 mmap(1) = 0
+1 getppid() = 0
+1 mmap(2) = 0
+1 getpid() = 1
+1 mmap(3) = 0
+1 getppid() = 0
+1 mmap(4) = 0
+1 getpid() = 1
+1 getppid() = 0
+1 mmap(5) = 0
+1 getpid() = 1
+";
+        let life = Life::made_up(2, parse(log));
+        assert_eq!(life.occurrences("mmap"), [2, 4]);
+        assert_eq!((life.first("mmap"), life.first("munmap")), (2, 1));
+        let expressions: Vec<_> =
+            of(&life, true).iter().flat_map(|plan| plan.injection.expressions()).collect();
+        assert_eq!(expressions[0], "inject=mmap:error=ENOMEM:when=2");
+        assert_eq!(expressions.last().unwrap(), "inject=mmap:error=ENOMEM:when=2+");
     }
 }
