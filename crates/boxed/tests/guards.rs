@@ -145,7 +145,7 @@ fn pages_without_a_guard_are_refused() {
     run("pages_without_a_guard_are_refused", || {
         boxed::Policy::new().backing(boxed::Backing::Sodium).install().unwrap();
         drop(Scratch::<u8>::new(9000).unwrap()); // of another size: it stays in the pool
-        conformance::kernel::deny_closing().unwrap();
+        conformance::kernel::deny_protection(0).unwrap();
         let made = Scratch::<u8>::new(32);
         assert!(matches!(made, Err(boxed::Error::Refused { .. })), "{made:?}");
         assert_eq!(boxed::status().pages_in_use, 0);

@@ -22,14 +22,15 @@ pub fn deny_secret_memory(errno: u32) -> Result<(), Box<dyn Error>> {
     deny(MEMFD_SECRET, Vec::new(), errno)
 }
 
-/// Lets every `mprotect(2)` that takes all access away fail with `ENOMEM`, as that of a process with no mapping left does.
+/// Lets every `mprotect(2)` that would give exactly `access` fail with `ENOMEM`, as that of a process with no mapping left does:
+/// 0 is none, 3 to read and to write.
 ///
 /// # Errors
 /// Those of [`deny_secret_memory`].
-pub fn deny_closing() -> Result<(), Box<dyn Error>> {
+pub fn deny_protection(access: u64) -> Result<(), Box<dyn Error>> {
     const ENOMEM: u32 = 12;
-    let no_access = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
-    deny(MPROTECT, vec![SeccompRule::new(vec![no_access])?], ENOMEM)
+    let this_one = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, access)?;
+    deny(MPROTECT, vec![SeccompRule::new(vec![this_one])?], ENOMEM)
 }
 
 /// Lets a call fail, one that meets any of `rules` if there are some.

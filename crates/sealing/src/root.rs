@@ -120,10 +120,12 @@ impl Key {
     }
 
     fn join(&mut self, joint: &mut Joint) -> Result<(), Error> {
-        self.joinings += 1;
-        if self.joinings >= JOININGS_PER_SPLIT || self.split_at.elapsed() >= AGE_OF_SPLIT {
-            return self.resplit(joint);
+        self.joinings = self.joinings.saturating_add(1);
+        let is_due = self.joinings >= JOININGS_PER_SPLIT || self.split_at.elapsed() >= AGE_OF_SPLIT;
+        if is_due && self.resplit(joint).is_ok() {
+            return Ok(());
         }
+        // Shards that could not be replaced are whole: the next joining tries again, and no secret waits for that.
         self.shards.join(joint)
     }
 
@@ -168,6 +170,24 @@ mod tests {
         root.lock().split_at = long_ago;
         root.join().unwrap();
         assert_ne!(shards(), second);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn shards_that_cannot_be_replaced_are_joined_all_the_same() {
+        use conformance::{child, kernel};
+        child::run("root::tests::shards_that_cannot_be_replaced_are_joined_all_the_same", || {
+            let root = Root::new().unwrap();
+            let key = *root.join().unwrap().joint.key().unwrap();
+            let shards = root.lock().shards.copy();
+            kernel::deny_protection(3).unwrap();
+            for _ in 0..2 * JOININGS_PER_SPLIT {
+                assert_eq!(*root.join().unwrap().joint.key().unwrap(), key);
+            }
+            assert!(root.resplit().is_err());
+            assert_eq!(root.lock().shards.copy(), shards);
+        })
+        .succeeds();
     }
 
     #[test]
