@@ -3,14 +3,16 @@
 use crate::Result;
 use crate::memory::{self, Made, Memory};
 use crate::watch::Watch;
+use runtime::envelope::{Export as _, Import as _, Key, Params};
 use runtime::memories::buffer::Buffer;
 use runtime::memories::frag::{Frag, FragStrategy};
+use runtime::memories::ram_memory::RamMemory;
 use runtime::{Backing, Policy};
-use std::error::Error as _;
+use std::error::Error;
 use std::hint::black_box;
 
 /// The kinds of memory, those of [`memory::make`] first.
-pub(crate) const KINDS: [&str; memory::KINDS + 2] = [
+pub(crate) const KINDS: [&str; memory::KINDS + 3] = [
     "ram",
     "guarded",
     "file",
@@ -22,6 +24,7 @@ pub(crate) const KINDS: [&str; memory::KINDS + 2] = [
     "frag-hybrid",
     "fragments-map",
     "fragments-direct",
+    "envelope",
 ];
 
 /// The length of the first secret in bytes, which a part of a page and of a block holds, and of the second, which takes two.
@@ -46,6 +49,7 @@ pub(crate) fn run(kind: &str, backing: &str, call: &str, always: bool) -> Result
         match kind {
             ..memory::KINDS => life.of_a_memory(kind)?,
             memory::KINDS => life.of_fragments(FragStrategy::Map)?,
+            _ if KINDS[kind] == "envelope" => life.of_an_envelope()?,
             _ => life.of_fragments(FragStrategy::Direct)?,
         }
         println!("life {number} {}", life.watch.left());
@@ -67,7 +71,7 @@ impl Life {
             let mut same = None;
             self.operation("borrow", || buffer.try_borrow().map(|bytes| same = Some(*bytes == *first)))?;
             verify("borrow", same);
-            self.operation("drop the buffer", || Ok(drop(buffer)))?;
+            self.operation("drop the buffer", || dropped(buffer))?;
         }
         let mut value = &first;
         if let Some(payload) = self.operation("fill a buffer", || filled(&second))?
@@ -80,18 +84,18 @@ impl Life {
         self.reads(&*held, value)?;
         if let Some(clone) = self.operation("clone", || held.try_clone())? {
             self.reads(&*clone, value)?;
-            self.operation("drop the clone", || Ok(drop(clone)))?;
+            self.operation("drop the clone", || dropped(clone))?;
         }
-        self.operation("split the root key anew", || Ok(runtime::resplit()))?.map(drop);
+        self.operation("split the root key anew", runtime::resplit)?;
         self.reads(&*held, value)?;
         if let Some(payload) = self.operation("fill a buffer", || filled(&third))? {
             // Where it fails, the old value is gone with the memory.
             let Some(updated) = self.operation("update", || held.update(payload))? else { return Ok(()) };
             self.reads(&*updated, &third)?;
-            self.operation("drop", || Ok(drop(updated)))?;
+            self.operation("drop", || dropped(updated))?;
             return Ok(());
         }
-        self.operation("drop", || Ok(drop(held)))?;
+        self.operation("drop", || dropped(held))?;
         Ok(())
     }
 
@@ -106,12 +110,30 @@ impl Life {
         self.watch.open(3);
         if let Some(clone) = self.operation("clone", || one.try_clone())? {
             self.gets(&clone, &third)?;
-            self.operation("drop the clone", || Ok(drop(clone)))?;
+            self.operation("drop the clone", || dropped(clone))?;
         }
         self.gets(&other, &second)?;
         self.operation("deallocate", || Frag::dealloc(&mut other))?;
         self.watch.open(0);
-        self.operation("drop", || Ok(drop(one)))?;
+        self.operation("drop", || dropped(one))?;
+        Ok(())
+    }
+
+    fn of_an_envelope(&mut self) -> Result {
+        let first = self.values[0].clone();
+        let make = || RamMemory::alloc(&first, first.len());
+        let Some(memory) = self.operation("create", make)? else { return Ok(()) };
+        // One pass over little memory: what is looked at is what happens, not what it costs.
+        let (key, cost) = (Key::Passphrase(b"a passphrase"), Params::new(1, 64)?);
+        if let Some(envelope) = self.operation("export", || memory.export_with(key, cost))? {
+            let import = || RamMemory::import(&envelope, key);
+            if let Some(imported) = self.operation("import", import)? {
+                self.reads(&imported, &first)?;
+                self.operation("drop what was imported", || dropped(imported))?;
+            }
+        }
+        self.reads(&memory, &first)?;
+        self.operation("drop", || dropped(memory))?;
         Ok(())
     }
 
@@ -130,7 +152,11 @@ impl Life {
     }
 
     /// Does one operation of the library between the two calls that mark it, says how it ended, and looks around.
-    fn operation<T>(&mut self, name: &str, operation: impl FnOnce() -> Made<T>) -> Result<Option<T>> {
+    fn operation<T, E: Error>(
+        &mut self,
+        name: &str,
+        operation: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> Result<Option<T>> {
         black_box(std::os::unix::process::parent_id());
         let result = operation();
         black_box(std::process::id());
@@ -149,6 +175,11 @@ impl Life {
         self.watch.look(name)?;
         Ok(result.ok())
     }
+}
+
+fn dropped<T>(value: T) -> Made {
+    drop(value);
+    Ok(())
 }
 
 fn verify(name: &str, same: Option<bool>) {

@@ -41,7 +41,7 @@ pub(super) fn judge(plan: &Plan<'_>, ran: &Ran) -> Ending {
     let aborted = match plan.call {
         BOTH => ran.complained.contains(EXPOSED),
         // libsodium ends the process rather than hand out bytes that are not random, and says nothing.
-        "getrandom" => ran.status.is_some_and(|status| is_abort(status)) && ran.complained.is_empty(),
+        "getrandom" => ran.status.is_some_and(is_abort) && ran.complained.is_empty(),
         _ => false,
     };
     // Where the system draws no random bytes, the file that does stays open, in libsodium and in the standard library.
