@@ -2,7 +2,7 @@
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    apply_filter_all_threads,
+    apply_filter, apply_filter_all_threads,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,28 +19,27 @@ const MPROTECT: i64 = if cfg!(target_arch = "x86_64") { 10 } else { 226 };
 /// # Errors
 /// Where this system has no such filters.
 pub fn deny_secret_memory(errno: u32) -> Result<(), Box<dyn Error>> {
-    deny(MEMFD_SECRET, Vec::new(), errno)
+    Ok(apply_filter_all_threads(&denying(MEMFD_SECRET, Vec::new(), errno)?)?)
 }
 
-/// Lets every `mprotect(2)` that would give exactly `access` fail with `ENOMEM`, as that of a process with no mapping left does:
-/// 0 is none, 3 to read and to write.
+/// Lets every `mprotect(2)` of this thread that would give exactly `access` fail with `ENOMEM`, as that of a process with no
+/// mapping left does: 0 is none, 3 to read and to write.
 ///
 /// # Errors
 /// Those of [`deny_secret_memory`].
 pub fn deny_protection(access: u64) -> Result<(), Box<dyn Error>> {
     const ENOMEM: u32 = 12;
     let this_one = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, access)?;
-    deny(MPROTECT, vec![SeccompRule::new(vec![this_one])?], ENOMEM)
+    Ok(apply_filter(&denying(MPROTECT, vec![SeccompRule::new(vec![this_one])?], ENOMEM)?)?)
 }
 
-/// Lets a call fail, one that meets any of `rules` if there are some.
-fn deny(call: i64, rules: Vec<SeccompRule>, errno: u32) -> Result<(), Box<dyn Error>> {
+/// Lets a call fail, or if there are `rules` one that meets any of them.
+fn denying(call: i64, rules: Vec<SeccompRule>, errno: u32) -> Result<BpfProgram, Box<dyn Error>> {
     let filter = SeccompFilter::new(
         BTreeMap::from([(call, rules)]),
         SeccompAction::Allow,
         SeccompAction::Errno(errno),
         std::env::consts::ARCH.try_into()?,
     )?;
-    let program: BpfProgram = filter.try_into()?;
-    Ok(apply_filter_all_threads(&program)?)
+    Ok(filter.try_into()?)
 }

@@ -23,6 +23,8 @@ pub(crate) struct Root {
     pub(crate) aead: Aead,
     /// How many nonces were given out.
     nonces: AtomicU64,
+    /// How many of those were, when the key that they sealed under was destroyed.
+    lost: AtomicU64,
     key: Mutex<Key>,
 }
 
@@ -60,7 +62,12 @@ impl Root {
             joined: Weak::new(),
             salt: (0, Salt::default()),
         };
-        Ok(Self { aead: Aead::for_this_cpu()?, nonces: AtomicU64::new(0), key: Mutex::new(key) })
+        Ok(Self {
+            aead: Aead::for_this_cpu()?,
+            nonces: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            key: Mutex::new(key),
+        })
     }
 
     /// The joined key: shared where a session already has it, else joined now.
@@ -82,10 +89,27 @@ impl Root {
             sodium::random_bytes(&mut salt)?;
             key.salt = (generation, salt);
         }
-        key.join(&mut joint)?;
+        match key.join(&mut joint) {
+            Err(Error::Page(boxed::Error::Lost)) => self.begin_anew(&mut key, &mut joint)?,
+            outcome => outcome?,
+        }
         let joined = Arc::new(Joined { joint, generation, salt: key.salt.1 });
         key.joined = Arc::downgrade(&joined);
         Ok(joined)
+    }
+
+    /// Draws another key where the page of the shards could not be closed, and was wiped. What was sealed is lost then; what
+    /// will be is not.
+    fn begin_anew(&self, key: &mut Key, joint: &mut Joint) -> Result<(), Error> {
+        key.shards = Shards::of_a_random_key()?;
+        (key.joinings, key.split_at) = (0, Instant::now());
+        self.lost.store(self.nonces.load(Ordering::Relaxed), Ordering::Relaxed);
+        key.shards.join(joint)
+    }
+
+    /// Whether the key that sealed under `nonce` was destroyed.
+    pub(crate) fn has_lost(&self, nonce: u64) -> bool {
+        nonce & ((1 << COUNTER_BITS) - 1) < self.lost.load(Ordering::Relaxed)
     }
 
     /// Replaces both shards now.
