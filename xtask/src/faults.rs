@@ -28,8 +28,9 @@ const AT_ONCE: usize = 2;
 /// then how often the system is asked for some.
 const ATTEMPTS: usize = 3;
 
-/// Where pages come from: by default, from secret memory or nowhere, and from ordinary memory. See `boxed::Backing`.
-const BACKINGS: [&str; 3] = ["auto", "secret", "ordinary"];
+/// Where pages come from: by default, from secret memory or nowhere, from ordinary memory, and from such as children inherit.
+/// See `boxed::Policy`.
+const BACKINGS: [&str; 4] = ["auto", "secret", "ordinary", "inherited"];
 
 pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let quick = args.contains("--quick");

@@ -7,7 +7,7 @@ use runtime::envelope::{Export as _, Import as _, Key, Params};
 use runtime::memories::buffer::Buffer;
 use runtime::memories::frag::{Frag, FragStrategy};
 use runtime::memories::ram_memory::RamMemory;
-use runtime::{Backing, Policy};
+use runtime::{Backing, OnFork, Policy};
 use std::error::Error;
 use std::hint::black_box;
 
@@ -35,14 +35,17 @@ const LONG: usize = 5_000;
 const FRAGMENT: usize = 32;
 
 pub(crate) fn run(kind: &str, backing: &str, call: &str, always: bool) -> Result {
-    let backing = match backing {
-        "auto" => Backing::Auto,
-        "secret" => Backing::SecretMem,
-        "ordinary" => Backing::Sodium,
+    let policy = Policy::new();
+    let policy = match backing {
+        "auto" => policy,
+        "secret" => policy.backing(Backing::SecretMem),
+        "ordinary" => policy.backing(Backing::Sodium),
+        // Ordinary pages too, and no file in RAM for the root key.
+        "inherited" => policy.on_fork(OnFork::Inherit),
         other => return Err(format!("no such backing: {other}").into()),
     };
     let kind = KINDS.iter().position(|known| *known == kind).ok_or(format!("no such kind: {kind}"))?;
-    Policy::new().backing(backing).install()?;
+    policy.install()?;
     let values = [value(1, SHORT), value(2, LONG), value(3, SHORT)];
     let mut life = Life { watch: Watch::new(&values, call, always)?, values };
     for number in 1..=2 {

@@ -115,7 +115,15 @@ impl Root {
     /// Replaces both shards now.
     pub(crate) fn resplit(&self) -> Result<(), Error> {
         let mut joint = Joint::new()?;
-        self.lock().resplit(&mut joint)?;
+        let mut key = self.lock();
+        match key.resplit(&mut joint) {
+            // Not while a session has that key: it would go on sealing under it.
+            Err(Error::Page(boxed::Error::Lost)) if key.shared(boxed::generation()).is_none() => {
+                self.begin_anew(&mut key, &mut joint)?;
+            }
+            outcome => outcome?,
+        }
+        drop(key);
         boxed::scrub();
         Ok(())
     }

@@ -248,17 +248,29 @@ mod tests {
             // Both shards in one page, which is opened and closed at every joining.
             boxed::Policy::new().on_fork(boxed::OnFork::Inherit).install().unwrap();
             let (nonce, block) = sealed(b"message");
-            let joining = std::thread::spawn(|| {
-                kernel::deny_protection(0).unwrap();
-                drop(Session::begin().unwrap());
-            });
-            joining.join().unwrap();
+            // Pages for all that follows: no new one could be closed.
+            drop([(); 4].map(|()| boxed::Scratch::<u8>::new(32).unwrap()));
+            let destroy = || {
+                let joining = std::thread::spawn(|| {
+                    kernel::deny_protection(0).unwrap();
+                    assert!(resplit().is_err());
+                });
+                joining.join().unwrap();
+            };
+            destroy();
             for _ in 0..2 {
                 let lost = opened(nonce, &block);
                 assert!(matches!(lost, Err(Error::Page(boxed::Error::Lost))), "{lost:?}");
             }
             let (nonce, block) = sealed(b"another");
             assert_eq!(opened(nonce, &block).unwrap(), b"another");
+            let session = Session::begin().unwrap();
+            destroy();
+            assert!(resplit().is_err());
+            session.open(&place(), nonce, &block, &mut [0; 7]).unwrap();
+            drop(session);
+            resplit().unwrap();
+            assert!(matches!(opened(nonce, &block), Err(Error::Page(boxed::Error::Lost))));
         })
         .succeeds();
     }

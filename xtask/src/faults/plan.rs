@@ -100,17 +100,18 @@ pub(super) fn left(line: &str) -> Option<(u64, u64, u64)> {
     }
 }
 
-/// All runs of a life; of the `quick` ones the first and every tenth occurrence, and but for the first with one error alone.
+/// All runs of a life. Of the quick ones one occurrence in ten fails once, and one in thirty from then on, with one error alone.
 pub(super) fn of(life: &Life, quick: bool) -> Vec<Plan<'_>> {
     const ONE_IN: usize = 10;
+    const ONE_IN_FOR_GOOD: usize = 30;
+    let is_due = |at: usize, always| !quick || at % if always { ONE_IN_FOR_GOOD } else { ONE_IN } == 0;
     let mut plans = Vec::new();
     for (call, _) in CALLS {
-        let occurrences = life.occurrences(call);
-        for (at, occurrence) in occurrences.iter().enumerate().filter(|(at, _)| !quick || at % ONE_IN == 0) {
-            for always in [false, true] {
-                let few = quick && (always || at > 0);
-                for error in calls::errors(call, always).into_iter().take(if few { 1 } else { usize::MAX }) {
-                    let injection = Injection { calls: vec![(call, *occurrence)], error, at, always };
+        for (at, occurrence) in life.occurrences(call).into_iter().enumerate() {
+            for always in [false, true].into_iter().filter(|always| is_due(at, *always)) {
+                let most = if quick { 1 } else { usize::MAX };
+                for error in calls::errors(call, always).into_iter().take(most) {
+                    let injection = Injection { calls: vec![(call, occurrence)], error, at, always };
                     plans.push(Plan { life, call, injection });
                 }
             }
@@ -118,14 +119,11 @@ pub(super) fn of(life: &Life, quick: bool) -> Vec<Plan<'_>> {
     }
     let unmapping = life.first("munmap");
     for (at, occurrence) in
-        life.occurrences("mprotect").iter().enumerate().filter(|(at, _)| !quick || at % ONE_IN == 0)
+        life.occurrences("mprotect").into_iter().enumerate().filter(|(at, _)| is_due(*at, true))
     {
-        let calls = vec![("mprotect", *occurrence), ("munmap", unmapping)];
-        plans.push(Plan {
-            life,
-            call: BOTH,
-            injection: Injection { calls, error: "ENOMEM", at, always: true },
-        });
+        let calls = vec![("mprotect", occurrence), ("munmap", unmapping)];
+        let injection = Injection { calls, error: "ENOMEM", at, always: true };
+        plans.push(Plan { life, call: BOTH, injection });
     }
     plans
 }
