@@ -104,7 +104,8 @@ pub(super) fn left(line: &str) -> Option<(u64, u64, u64)> {
 pub(super) fn of(life: &Life, quick: bool) -> Vec<Plan<'_>> {
     const ONE_IN: usize = 10;
     const ONE_IN_FOR_GOOD: usize = 30;
-    let is_due = |at: usize, always| !quick || at % if always { ONE_IN_FOR_GOOD } else { ONE_IN } == 0;
+    let is_due =
+        |at: usize, always| !quick || at.is_multiple_of(if always { ONE_IN_FOR_GOOD } else { ONE_IN });
     let mut plans = Vec::new();
     for (call, _) in CALLS {
         for (at, occurrence) in life.occurrences(call).into_iter().enumerate() {
