@@ -18,6 +18,8 @@ usage: cargo xtask VERB
   swap [--check]             lets programs that keep secrets run out of memory and searches the swap file (Linux, root)
   sanitize [NAME] [--check]  runs the tests under address, thread, memory, leak or memcheck, or all of them (Debian);
                              --planted only shows each the bug it must find, --install fetches what it needs
+  faults [--check]           lets every system call of every memory fail, once and for good (Linux, strace); --quick one in
+                             ten, within a minute, --call NAME those of one name; both write nothing
   soak [--minutes N] [--check]  uses every memory for a long time, among forks and signals (Linux); --leak WHAT must fail
   doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
   mutants [CRATE] [--check]  plants faults that the tests must notice (cargo-mutants); --alive only those alive so far
@@ -32,8 +34,8 @@ usage: cargo xtask VERB
   help                       this text
 
 syscalls, instructions, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into
-docs/audit, api, coverage, fuzz, models, mutants, sanitize and soak into docs/verification.md. With --check they write nothing there, and
-end with exit code 1 where a budget is missed or a claim does not hold.";
+docs/audit, api, coverage, faults, fuzz, models, mutants, sanitize and soak into docs/verification.md. With --check they write
+nothing there, and end with exit code 1 where a budget is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {
     no_more(args)?;

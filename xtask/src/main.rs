@@ -12,6 +12,7 @@ mod coverage;
 mod disk_image;
 mod doctor;
 mod drop_in;
+mod faults;
 mod fuzz;
 mod help;
 mod hold_many;
@@ -71,6 +72,7 @@ fn run(mut args: Arguments) -> Result {
         Some("models") => models::run(&sh, args),
         Some("mutants") => mutants::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),
+        Some("faults") => faults::run(&sh, args),
         Some("fuzz") => fuzz::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
         Some(other) => Err(format!("no such verb: {other}\n\n{}", help::USAGE).into()),

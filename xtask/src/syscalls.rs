@@ -21,9 +21,7 @@ It works on Linux alone.";
 pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let check = args.contains("--check");
     no_more(args)?;
-    if cmd!(sh, "strace -V").quiet().ignore_stdout().ignore_stderr().run().is_err() {
-        return Err(NO_STRACE.into());
-    }
+    need_strace(sh)?;
     let worker = worker::build(sh)?;
     let mut missed = 0;
     let mut lines = Vec::new();
@@ -51,6 +49,14 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
         _ if !check => page::write(sh, "syscalls", "cargo xtask syscalls", &text),
         0 => Ok(()),
         _ => Err(format!("{missed} budgets of system calls are missed").into()),
+    }
+}
+
+/// An error that says where it comes from if there is no strace.
+pub(crate) fn need_strace(sh: &Shell) -> Result {
+    match cmd!(sh, "strace -V").quiet().ignore_stdout().ignore_stderr().run() {
+        Ok(()) => Ok(()),
+        Err(_) => Err(NO_STRACE.into()),
     }
 }
 

@@ -126,6 +126,9 @@ impl Source {
         // SAFETY: the page that the allocation starts in is part of the same mapping from its first byte on.
         let page = unsafe { guarded.start().sub(before) };
         let pages = NonNull::slice_from_raw_parts(page, before + guarded.len());
+        if cfg!(unix) {
+            close_guards(pages)?;
+        }
         Ok(Self { memory: Memory::Sodium(guarded), usable, pages })
     }
 
@@ -187,6 +190,23 @@ impl Source {
         }
         os::unmap(self.pages)
     }
+}
+
+/// Takes all access from the page on either side of `pages`. `sodium_malloc` did, or tried to: it does not look whether the
+/// system refused.
+fn close_guards(pages: NonNull<[u8]>) -> Result<(), Error> {
+    let page = os::page_size();
+    // SAFETY: libsodium's mapping begins two pages before.
+    let before = unsafe { pages.cast::<u8>().sub(page) };
+    // SAFETY: libsodium's mapping ends one page behind.
+    let behind = unsafe { pages.cast::<u8>().add(pages.len()) };
+    for guard in [before, behind] {
+        os::protect(NonNull::slice_from_raw_parts(guard, page), Prot::NoAccess).map_err(|source| {
+            let source = sodium::Error::Os { call: "mprotect", source };
+            Error::Refused { operation: "close a guard page", source }
+        })?;
+    }
+    Ok(())
 }
 
 /// Makes a page of secret memory, and gives it back.

@@ -8,7 +8,7 @@ use crate::os::RamFile;
 use crate::page::Page;
 use crate::protection::Prot;
 use crate::reservation::Reservation;
-use crate::{Boxed, DEBUG_MSG, Error, Policy, os, pool, process};
+use crate::{Boxed, DEBUG_MSG, Error, Policy, Scratch, os, pool, process};
 use core::fmt;
 use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
@@ -115,6 +115,9 @@ impl<const N: usize> Twin<N> {
         match &mut self.places {
             Places::Apart { left, right } => {
                 right.check()?;
+                if left.unmapped.load(Ordering::Relaxed) {
+                    left.renew()?;
+                }
                 right.protect(Prot::ReadWrite)?;
                 // A page that stays writable says no more than one that is readable.
                 let _again = Finally(|| drop(right.protect(Prot::ReadOnly)));
@@ -182,6 +185,13 @@ impl<const N: usize> InFile<N> {
             return None;
         }
         Some(in_file)
+    }
+
+    /// Moves the bytes to a new page, where the old one was unmapped. The descriptor still gives them.
+    fn renew(&mut self) -> Result<(), Error> {
+        let mut room = Scratch::<u8>::new(N + MARK_BYTES)?;
+        *self = Self::new(self.read(&mut room)?).ok_or(Error::Lost)?;
+        Ok(())
     }
 
     fn page(&self) -> NonNull<[u8]> {

@@ -139,6 +139,20 @@ fn pages_are_locked_and_out_of_dumps_and_forks_as_reported() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn pages_without_a_guard_are_refused() {
+    run("pages_without_a_guard_are_refused", || {
+        boxed::Policy::new().backing(boxed::Backing::Sodium).install().unwrap();
+        drop(Scratch::<u8>::new(9000).unwrap()); // of another size: it stays in the pool
+        conformance::kernel::deny_protection(0).unwrap();
+        let made = Scratch::<u8>::new(32);
+        assert!(matches!(made, Err(boxed::Error::Refused { .. })), "{made:?}");
+        assert_eq!(boxed::status().pages_in_use, 0);
+    })
+    .succeeds();
+}
+
 #[cfg(target_os = "linux")]
 fn vm_flags(address: usize) -> Vec<String> {
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();

@@ -39,6 +39,8 @@ impl Store {
         // Found again by a child, wherever the process goes.
         let directory = std::path::absolute(directory)?;
         let file = tempfile::tempfile_in(&directory)?;
+        #[cfg(test)]
+        faults::strike(Call::Close)?;
         os::make_private(&file)?;
         Ok(Self {
             file,
@@ -134,6 +136,11 @@ impl Store {
         faults::strike(Call::Write)?;
         if !is_allowed(offset + bytes.len() as u64) {
             return Err(ErrorKind::FileTooLarge.into());
+        }
+        #[cfg(test)]
+        if let Err(error) = faults::strike(Call::Tear) {
+            os::write_all_at(&self.file, &bytes[..bytes.len() / 2], offset)?;
+            return Err(error);
         }
         os::write_all_at(&self.file, bytes, offset)
     }

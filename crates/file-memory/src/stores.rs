@@ -53,6 +53,8 @@ impl Stores {
     }
 
     fn of(&self, directory: &Path) -> Result<Arc<Store>, (Step, io::Error)> {
+        #[cfg(test)]
+        crate::faults::strike(crate::faults::Call::Find).map_err(|error| (Step::Find, error))?;
         let id = os::identity(directory).map_err(|error| (Step::Find, error))?;
         let mut stores = lock(&self.by_directory);
         let known = stores.get(&id).and_then(Weak::upgrade);

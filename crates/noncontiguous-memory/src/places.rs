@@ -47,6 +47,8 @@ impl Places {
             NCConfig::FullFile => Sealed::new(pair, operation).map(Self::File),
             NCConfig::FragAllocation(strategy) => {
                 let (left, right) = strategy.origins();
+                #[cfg(test)]
+                crate::faults::strike()?;
                 Apart::new(pair, left, right).map(Self::Apart).map_err(MemoryError::on_page(operation))
             }
         }

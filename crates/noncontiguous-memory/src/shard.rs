@@ -80,6 +80,8 @@ impl Shard for Block {
         plain: &[u8],
         operation: &'static str,
     ) -> Result<Self, MemoryError> {
+        #[cfg(test)]
+        crate::faults::strike()?;
         Self::seal(session, place, plain).map_err(Error::while_sealing(operation))
     }
 
@@ -100,8 +102,6 @@ impl Shard for Block {
         plain: &[u8],
         operation: &'static str,
     ) -> Result<Self, MemoryError> {
-        #[cfg(test)]
-        crate::faults::strike()?;
         Self::new(session, place, plain, operation)
     }
 
@@ -127,6 +127,8 @@ impl Shard for Slots {
     type Next = ();
 
     fn new(session: &Session, _: &Place, plain: &[u8], _: &'static str) -> Result<Self, MemoryError> {
+        #[cfg(test)]
+        crate::faults::strike()?;
         let mut slots = Self { current: Slot::new(plain.len())?, spare: Slot::new(plain.len())? };
         slots.current.write(session, plain)?;
         Ok(slots)

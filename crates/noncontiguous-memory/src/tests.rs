@@ -132,6 +132,27 @@ fn a_failure_half_way_keeps_the_old_pair_and_the_secret_at_hand() {
 }
 
 #[test]
+fn a_replace_or_a_clone_that_fails_half_way_keeps_the_old_pair() {
+    for config in CONFIGURATIONS {
+        let mut memory = new(&pattern(32), config);
+        let writes = if matches!(config, NCConfig::FragAllocation(_)) { 1 } else { 2 };
+        for fault in 0..writes {
+            let old = memory.shards();
+            faults::after(fault);
+            let replaced = memory.replace(buffer(&pattern(5_000)));
+            assert!(matches!(replaced, Err(MemoryError::FileSystemError { .. })), "{config:?} {fault}");
+            assert!(memory.shards() == old, "{config:?} {fault}");
+            faults::after(fault);
+            assert!(memory.try_clone().is_err(), "{config:?} {fault}");
+            assert!(memory.shards() == old, "{config:?} {fault}");
+            assert!(content(&memory) == pattern(32), "{config:?} {fault}");
+        }
+        memory.replace(buffer(&pattern(5_000))).unwrap();
+        assert!(content(&memory) == pattern(5_000), "{config:?}");
+    }
+}
+
+#[test]
 fn wrong_and_zero_sizes_are_errors() {
     for config in CONFIGURATIONS {
         assert!(matches!(

@@ -23,6 +23,8 @@ pub(crate) struct Root {
     pub(crate) aead: Aead,
     /// How many nonces were given out.
     nonces: AtomicU64,
+    /// How many of those were, when the key that they sealed under was destroyed.
+    lost: AtomicU64,
     key: Mutex<Key>,
 }
 
@@ -60,7 +62,12 @@ impl Root {
             joined: Weak::new(),
             salt: (0, Salt::default()),
         };
-        Ok(Self { aead: Aead::for_this_cpu()?, nonces: AtomicU64::new(0), key: Mutex::new(key) })
+        Ok(Self {
+            aead: Aead::for_this_cpu()?,
+            nonces: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            key: Mutex::new(key),
+        })
     }
 
     /// The joined key: shared where a session already has it, else joined now.
@@ -82,16 +89,41 @@ impl Root {
             sodium::random_bytes(&mut salt)?;
             key.salt = (generation, salt);
         }
-        key.join(&mut joint)?;
+        match key.join(&mut joint) {
+            Err(Error::Page(boxed::Error::Lost)) => self.begin_anew(&mut key, &mut joint)?,
+            outcome => outcome?,
+        }
         let joined = Arc::new(Joined { joint, generation, salt: key.salt.1 });
         key.joined = Arc::downgrade(&joined);
         Ok(joined)
     }
 
+    /// Draws another key where the page of the shards could not be closed, and was wiped. What was sealed is lost then; what
+    /// will be is not.
+    fn begin_anew(&self, key: &mut Key, joint: &mut Joint) -> Result<(), Error> {
+        key.shards = Shards::of_a_random_key()?;
+        (key.joinings, key.split_at) = (0, Instant::now());
+        self.lost.store(self.nonces.load(Ordering::Relaxed), Ordering::Relaxed);
+        key.shards.join(joint)
+    }
+
+    /// Whether the key that sealed under `nonce` was destroyed.
+    pub(crate) fn has_lost(&self, nonce: u64) -> bool {
+        nonce & ((1 << COUNTER_BITS) - 1) < self.lost.load(Ordering::Relaxed)
+    }
+
     /// Replaces both shards now.
     pub(crate) fn resplit(&self) -> Result<(), Error> {
         let mut joint = Joint::new()?;
-        self.lock().resplit(&mut joint)?;
+        let mut key = self.lock();
+        match key.resplit(&mut joint) {
+            // Not while a session has that key: it would go on sealing under it.
+            Err(Error::Page(boxed::Error::Lost)) if key.shared(boxed::generation()).is_none() => {
+                self.begin_anew(&mut key, &mut joint)?;
+            }
+            outcome => outcome?,
+        }
+        drop(key);
         boxed::scrub();
         Ok(())
     }
@@ -120,10 +152,12 @@ impl Key {
     }
 
     fn join(&mut self, joint: &mut Joint) -> Result<(), Error> {
-        self.joinings += 1;
-        if self.joinings >= JOININGS_PER_SPLIT || self.split_at.elapsed() >= AGE_OF_SPLIT {
-            return self.resplit(joint);
+        self.joinings = self.joinings.saturating_add(1);
+        let is_due = self.joinings >= JOININGS_PER_SPLIT || self.split_at.elapsed() >= AGE_OF_SPLIT;
+        if is_due && self.resplit(joint).is_ok() {
+            return Ok(());
         }
+        // Shards that could not be replaced are whole: the next joining tries again, and no secret waits for that.
         self.shards.join(joint)
     }
 
@@ -168,6 +202,24 @@ mod tests {
         root.lock().split_at = long_ago;
         root.join().unwrap();
         assert_ne!(shards(), second);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn shards_that_cannot_be_replaced_are_joined_all_the_same() {
+        use conformance::{child, kernel};
+        child::run("root::tests::shards_that_cannot_be_replaced_are_joined_all_the_same", || {
+            let root = Root::new().unwrap();
+            let key = *root.join().unwrap().joint.key().unwrap();
+            let shards = root.lock().shards.copy();
+            kernel::deny_protection(3).unwrap();
+            for _ in 0..2 * JOININGS_PER_SPLIT {
+                assert_eq!(*root.join().unwrap().joint.key().unwrap(), key);
+            }
+            assert!(root.resplit().is_err());
+            assert_eq!(root.lock().shards.copy(), shards);
+        })
+        .succeeds();
     }
 
     #[test]

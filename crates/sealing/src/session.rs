@@ -91,11 +91,15 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Cipher`] where anything differs from the sealing, `message` then holds zeros; [`Error::Forked`] where the
-    /// parent of this process sealed it or began the session.
+    /// parent of this process sealed it or began the session; [`Error::Page`] with [`boxed::Error::Lost`] where the root key
+    /// that sealed it was destroyed, because its page could not be closed.
     pub fn open(&self, place: &Place, nonce: Nonce, block: &[u8], message: &mut [u8]) -> Result<(), Error> {
         self.check()?;
         if root::is_foreign(nonce.0, self.joined.generation) {
             return Err(Error::Forked);
+        }
+        if self.root.has_lost(nonce.0) {
+            return Err(Error::Page(boxed::Error::Lost));
         }
         let Some((sealed, salt)) = block.split_last_chunk::<{ size_of::<Salt>() }>() else {
             return Err(sodium::Error::Length { argument: "block", bytes: block.len() }.into());
@@ -234,6 +238,41 @@ mod tests {
             resplit().unwrap();
         }
         assert_eq!(opened(nonce, &block).unwrap(), b"message");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_root_key_that_was_destroyed_is_followed_by_another() {
+        use conformance::{child, kernel};
+        child::run("session::tests::a_root_key_that_was_destroyed_is_followed_by_another", || {
+            // Both shards in one page, which is opened and closed at every joining.
+            boxed::Policy::new().on_fork(boxed::OnFork::Inherit).install().unwrap();
+            let (nonce, block) = sealed(b"message");
+            // Pages for all that follows: no new one could be closed.
+            drop([(); 4].map(|()| boxed::Scratch::<u8>::new(32).unwrap()));
+            let destroy = || {
+                let joining = std::thread::spawn(|| {
+                    kernel::deny_protection(0).unwrap();
+                    assert!(resplit().is_err());
+                });
+                joining.join().unwrap();
+            };
+            destroy();
+            for _ in 0..2 {
+                let lost = opened(nonce, &block);
+                assert!(matches!(lost, Err(Error::Page(boxed::Error::Lost))), "{lost:?}");
+            }
+            let (nonce, block) = sealed(b"another");
+            assert_eq!(opened(nonce, &block).unwrap(), b"another");
+            let session = Session::begin().unwrap();
+            destroy();
+            assert!(resplit().is_err());
+            session.open(&place(), nonce, &block, &mut [0; 7]).unwrap();
+            drop(session);
+            resplit().unwrap();
+            assert!(matches!(opened(nonce, &block), Err(Error::Page(boxed::Error::Lost))));
+        })
+        .succeeds();
     }
 
     #[test]

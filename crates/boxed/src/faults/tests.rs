@@ -142,6 +142,34 @@ fn a_page_that_can_be_neither_closed_nor_wiped_nor_unmapped_ends_the_process() {
 }
 
 #[test]
+fn a_twin_whose_page_could_not_be_closed_is_written_again() {
+    run("faults::tests::a_twin_whose_page_could_not_be_closed_is_written_again", || {
+        let before = (pool::current().counts().in_use, descriptors());
+        let mut twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
+        let contents = |twin: &Twin<32>| {
+            let mut room = Scratch::<u8>::new(Twin::<32>::ROOM).unwrap();
+            twin.read(&mut room, |left, right| (*left, *right)).unwrap()
+        };
+        // Opens the right page and the left one, and does not close the left one.
+        let once = Plan { after: 2, for_good: false, ..always("mprotect") };
+        let (written, struck) =
+            during(&[once], || twin.write(|left, right| (*left, *right) = ([3; 32], [4; 32])));
+        written.unwrap();
+        assert_eq!((contents(&twin), struck), (([3; 32], [4; 32]), 1));
+        assert!(!is_readable(twin.addresses().0));
+        twin.write(|left, right| {
+            assert_eq!((*left, *right), ([3; 32], [4; 32]));
+            (*left, *right) = ([5; 32], [6; 32]);
+        })
+        .unwrap();
+        assert_eq!(contents(&twin), ([5; 32], [6; 32]));
+        drop(twin);
+        assert_eq!((pool::current().counts().in_use, descriptors()), before);
+    })
+    .succeeds();
+}
+
+#[test]
 fn a_page_that_cannot_be_opened_to_be_wiped_is_unmapped() {
     run("faults::tests::a_page_that_cannot_be_opened_to_be_wiped_is_unmapped", || {
         let before = pool::current().counts();
