@@ -388,6 +388,7 @@ mod tests {
             clone.set([3; 32]).unwrap();
             assert_eq!(*original.get().unwrap(), [1; 32]);
             original.zeroize();
+            assert!(!original.is_live());
             assert_eq!(*clone.get().unwrap(), [3; 32]);
         }
     }

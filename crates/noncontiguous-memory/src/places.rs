@@ -79,15 +79,17 @@ impl Places {
     pub(crate) fn protection(&self) -> Protection {
         match self {
             Self::Ram(_) | Self::RamAndFile(_) | Self::File(_) => Protection::of_ciphertext(),
-            Self::Apart(Apart { left, right }) => {
-                let (mut weaker, other) = (left.protection(), right.protection());
-                weaker.locked &= other.locked;
-                weaker.no_dump &= other.no_dump;
-                weaker.secret_memory &= other.secret_memory;
-                weaker
-            }
+            Self::Apart(Apart { left, right }) => weaker(left.protection(), right.protection()),
         }
     }
+}
+
+/// What is granted to both.
+fn weaker(mut one: Protection, other: Protection) -> Protection {
+    one.locked &= other.locked;
+    one.no_dump &= other.no_dump;
+    one.secret_memory &= other.secret_memory;
+    one
 }
 
 impl<L: Shard, R: Shard> Sealed<L, R> {
@@ -193,5 +195,20 @@ impl<L, R> Sealed<L, R> {
 impl Apart {
     pub(crate) fn spans(&self) -> (core::ops::Range<usize>, core::ops::Range<usize>) {
         (self.left.span(), self.right.span())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_place_lacks_is_not_promised_of_both() {
+        let nothing = Protection::of_ciphertext();
+        let mut all = nothing;
+        (all.locked, all.no_dump, all.secret_memory) = (true, true, true);
+        assert_eq!(weaker(all, all), all);
+        assert_eq!(weaker(all, nothing), nothing);
+        assert_eq!(weaker(nothing, all), nothing);
     }
 }
