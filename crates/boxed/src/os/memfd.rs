@@ -16,6 +16,9 @@ impl RamFile {
     /// A file of `bytes` zero bytes.
     pub(crate) fn new(bytes: usize) -> io::Result<Self> {
         super::posix::file_may_have(bytes)?;
+        if !super::advice_is_heeded() {
+            return Err(io::ErrorKind::Unsupported.into()); // children would have the pages
+        }
         #[cfg(all(test, target_os = "linux"))]
         crate::faults::strike("memfd_create")?;
         let file = rustix::fs::memfd_create("stronghold", MemfdFlags::CLOEXEC)?;
