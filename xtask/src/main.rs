@@ -8,6 +8,7 @@ mod capacity;
 mod check_targets;
 mod ci;
 mod compare;
+mod debian;
 mod disk_image;
 mod doctor;
 mod drop_in;
@@ -15,6 +16,8 @@ mod fuzz;
 mod help;
 mod hold_many;
 mod instructions;
+mod kernels;
+mod library;
 mod matrix;
 mod models;
 mod mutants;
@@ -27,6 +30,7 @@ mod soak;
 mod swap;
 mod syscalls;
 mod table;
+mod targets;
 mod worker;
 mod workspace;
 
@@ -70,6 +74,8 @@ fn run(mut args: Arguments) -> Result {
         Some("mutants") => mutants::run(&sh, args),
         Some("drop-in") => drop_in::run(&sh, args),
         Some("fuzz") => fuzz::run(&sh, args),
+        Some("targets") => targets::run(&sh, args),
+        Some("kernels") => kernels::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
         Some(other) => Err(format!("no such verb: {other}\n\n{}", help::USAGE).into()),
         None => Err(format!("a verb is missing\n\n{}", help::USAGE).into()),
