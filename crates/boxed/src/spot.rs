@@ -167,7 +167,9 @@ mod tests {
                     let status = crate::status();
                     assert_eq!((status.pages_in_use, status.pages_pooled), (1, 0));
                     assert_eq!(status.bytes_locked, status.page_bytes);
-                    assert!(kept.protection().locked && kept.protection().guard_pages);
+                    assert_eq!(kept.protection().locked, !os::NO_ACCESS_UNLOCKS);
+                    assert!(kept.read().is_ok_and(|_borrowed| kept.protection().locked));
+                    assert!(kept.protection().guard_pages);
                     #[cfg(target_os = "linux")]
                     assert_eq!(kept.protection().no_dump, conformance::grants::Grant::Advice.is_there());
                     drop(kept);

@@ -15,7 +15,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::io;
 
 pub(crate) use memfd::RamFile;
-pub(crate) use posix::{complain, lock, lock_limit, page_size, protect, reserve, unmap};
+pub(crate) use posix::{NO_ACCESS_UNLOCKS, complain, lock, lock_limit, page_size, protect, reserve, unmap};
 pub(crate) use secret::{at_every_fork, map_secret, move_over, put_zeros};
 
 /// `MADV_DONTDUMP`, see `madvise(2)`.

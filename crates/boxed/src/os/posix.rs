@@ -8,6 +8,9 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 
+/// A locked page stays so whatever its protection.
+pub(crate) const NO_ACCESS_UNLOCKS: bool = false;
+
 /// `sysconf(_SC_PAGESIZE)`, asked for once.
 #[inline]
 pub(crate) fn page_size() -> usize {

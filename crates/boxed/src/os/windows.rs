@@ -21,6 +21,9 @@ use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 pub(crate) use no_memfd::RamFile;
 pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
 
+/// A locked page that loses all access is unlocked, as the status `STATUS_WAS_UNLOCKED` of `ntstatus.h` is there to say.
+pub(crate) const NO_ACCESS_UNLOCKS: bool = true;
+
 /// `GetSystemInfo`.
 pub(crate) fn page_size() -> usize {
     let mut info = MaybeUninit::<SYSTEM_INFO>::zeroed();
