@@ -23,7 +23,7 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// For each boot: some minutes are usual.
-const SECONDS: &str = "1500";
+const SECONDS: &str = "3000";
 
 /// What the last test is followed by.
 const END: &str = "all tests were run";
@@ -52,7 +52,6 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let (mut rows, mut lacking, mut all_kept) = (Vec::new(), Vec::new(), true);
     for (option, what) in CASES {
         let said = boot(sh, &kernel, &archive, option)?;
-        fs::write(directory.join(format!("{option}.log")), &said)?;
         let tests = Tests::of(&said);
         tests.failed.iter().for_each(|test| println!("{option}: {test}"));
         let is_granted = !tests.lacking.iter().any(|(_, why)| why == NO_SECRET_MEMORY);
@@ -150,7 +149,8 @@ fn archive(sh: &Shell, directory: &Path, debian: &Path, tests: &[PathBuf]) -> Re
         sh.copy_file(test, root.join("tests"))?;
     }
     let init = root.join("init");
-    sh.write_file(&init, INIT)?;
+    let variables = library::EMULATED.map(|(name, value)| format!("{name}={value}")).join(" ");
+    sh.write_file(&init, INIT.replace("VARIABLES", &variables))?;
     // Tests run as ordinary users, too.
     cmd!(sh, "chmod -R a+rX,u+x {root}").run()?;
     cmd!(sh, "chmod a+x {init}").run()?;
@@ -165,7 +165,7 @@ fn archive(sh: &Shell, directory: &Path, debian: &Path, tests: &[PathBuf]) -> Re
 const INIT: &str = "\
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin PROPTEST_CASES=4
+export PATH=/bin VARIABLES
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -176,24 +176,26 @@ echo \"kernel $(uname -r)\"
 cat /proc/version
 for test in /tests/*; do
     echo \"program $test\"
-    timeout -s KILL 600 $test --show-output 2>&1
+    timeout -s KILL 900 $test --show-output 2>&1
 done
 echo 'all tests were run'
 poweroff -f
 ";
 
-/// What comes over the serial line until the machine is off.
+/// What comes over the serial line until the machine is off, which can be read meanwhile in a file beside the archive.
 fn boot(sh: &Shell, kernel: &Path, archive: &Path, option: &str) -> Result<String> {
     // What the kernel says of programs that fault on purpose would break the lines of the tests.
     let line = format!("console=ttyS0 loglevel=0 panic=-1 {option}");
     let machine = ["-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none", "-no-reboot"];
-    let said = cmd!(
+    let said = archive.with_file_name(format!("{option}.log"));
+    let serial = format!("file:{}", said.display());
+    cmd!(
         sh,
-        "timeout -s KILL {SECONDS} qemu-system-x86_64 {machine...} -serial stdio -kernel {kernel} -initrd {archive} -append {line}"
+        "timeout -s KILL {SECONDS} qemu-system-x86_64 {machine...} -serial {serial} -kernel {kernel} -initrd {archive} -append {line}"
     )
     .ignore_status()
-    .read()?;
-    Ok(said.replace('\r', ""))
+    .run()?;
+    Ok(String::from_utf8_lossy(&fs::read(said)?).replace('\r', ""))
 }
 
 /// As Debian counts it.

@@ -14,6 +14,11 @@ pub(crate) const CRATES: [&str; 10] = [
     "runtime",
 ];
 
+/// What tests have to do on processors that are emulated, which takes them many times as long: the largest secret in bytes, and
+/// how many random sequences of operations each backend is put to.
+pub(crate) const EMULATED: [(&str, &str); 2] =
+    [("STRONGHOLD_TEST_LARGEST", "65536"), ("PROPTEST_CASES", "8")];
+
 /// The arguments that let cargo take `crates` alone.
 pub(crate) fn packages(crates: &[&str]) -> Vec<String> {
     crates.iter().flat_map(|name| ["-p".to_owned(), format!("stronghold-{name}")]).collect()

@@ -15,9 +15,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use xshell::{Cmd, Shell, cmd};
 
-/// How many random sequences of operations each backend is put to, on processors that are emulated.
-const SEQUENCES: &str = "8";
-
 /// What no run of all tests takes, however slow the emulator is.
 const SECONDS: &str = "2400";
 
@@ -96,7 +93,9 @@ fn judge(sh: &Shell, machine: &Machine) -> Result<Judged> {
     cargo("build", &[&["--examples".to_owned()], &crates[..]].concat()).run()?;
     let what = ["--no-fail-fast", "--lib", "--tests"].map(String::from);
     let what = [&what[..], &crates, &["--".to_owned(), "--show-output".to_owned()]].concat();
-    let tests = Tests::of(&cargo("test", &what).env("PROPTEST_CASES", SEQUENCES).ignore_status().read()?);
+    let less = if machine.is_emulated() { &library::EMULATED[..] } else { &[] };
+    let command = less.iter().fold(cargo("test", &what), |command, (name, value)| command.env(name, value));
+    let tests = Tests::of(&command.ignore_status().read()?);
     for test in &tests.failed {
         println!("{test}");
     }

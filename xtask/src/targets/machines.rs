@@ -15,6 +15,13 @@ pub(crate) struct Machine {
     pub(crate) is_windows: bool,
 }
 
+impl Machine {
+    /// Whether its processor is another than the machine's.
+    pub(crate) fn is_emulated(&self) -> bool {
+        self.runner.starts_with("qemu")
+    }
+}
+
 pub(crate) const MACHINES: [Machine; 4] = [
     Machine {
         triple: "aarch64-unknown-linux-gnu",
