@@ -56,7 +56,10 @@ impl Tests {
             } else if let Some(name) = line.strip_prefix("---- ") {
                 shown = name.strip_suffix(" stdout ----").unwrap_or(name);
             } else if let Some(why) = line.strip_prefix("skipped: ") {
-                tests.lacking.push((shown.to_owned(), why.to_owned()));
+                let lacking = (shown.to_owned(), why.to_owned());
+                if tests.lacking.last() != Some(&lacking) {
+                    tests.lacking.push(lacking);
+                }
             }
         }
         tests.binaries_failed = begun.saturating_sub(well);
@@ -113,6 +116,7 @@ test c ... ok
 successes:
 
 ---- a::b stdout ----
+skipped: there is no such thing
 skipped: there is no such thing
 
 successes:
