@@ -267,7 +267,7 @@ impl<const N: usize> Drop for InFile<N> {
             mem::forget(pages);
         }
         if !owns_descriptor {
-            mem::forget(file);
+            file.leave_open();
         }
     }
 }

@@ -45,6 +45,11 @@ impl RamFile {
         Ok(())
     }
 
+    /// Lets the descriptor alone: it may be another file by now.
+    pub(crate) fn leave_open(self) {
+        core::mem::forget(self.0);
+    }
+
     /// Reads from byte `at` of the file on: one system call.
     pub(crate) fn read(&self, bytes: &mut [u8], at: usize) -> io::Result<usize> {
         let read = || {
