@@ -34,8 +34,8 @@ usage: cargo xtask VERB
   help                       this text
 
 syscalls, instructions, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into
-docs/audit, fuzz, kernels, models, mutants, sanitize, soak, targets and api into docs/verification.md. With --check they write nothing there, and
-end with exit code 1 where a budget is missed or a claim does not hold.";
+docs/audit, fuzz, kernels, models, mutants, sanitize, soak, targets and api into docs/verification.md. With --check they write
+nothing there, and end with exit code 1 where a budget is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {
     no_more(args)?;
