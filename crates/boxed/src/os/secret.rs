@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use rustix::fd::{FromRawFd as _, OwnedFd, RawFd};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
 use sodium::Error;
 
 /// New secret memory of `bytes`, whole pages: writable, of any content, locked by nature and left out of core dumps. No one finds it
@@ -72,18 +72,17 @@ pub(crate) fn move_over(new: NonNull<[u8]>, reserved: NonNull<[u8]>) -> Result<(
     let (from, to) = (address(new), address(reserved));
     #[cfg(all(test, target_os = "linux"))]
     crate::faults::strike("mremap").map_err(failed("mremap"))?;
-    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED; // which rustix does not have for Android
     // SAFETY: the caller owns both, and no one refers to either.
-    let moved = unsafe { libc::mremap(from, new.len(), reserved.len(), flags, to) };
-    if moved == libc::MAP_FAILED { Err(failed("mremap")(last_error())) } else { Ok(()) }
+    unsafe { rustix::mm::mremap_fixed(from, new.len(), reserved.len(), MremapFlags::MAYMOVE, to) }
+        .map_err(failed("mremap"))?;
+    Ok(())
 }
 
 /// Puts zeros where pages are absent, in a child: one system call and no lock, as a handler of `fork` needs it. What lies
 /// there already stays: zeros of an earlier fork, or what someone mapped in a process that knows nothing of the pages.
 pub(crate) fn put_zeros(pages: NonNull<[u8]>) {
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    let only_if_free = MapFlags::from_bits_retain(libc::MAP_FIXED_NOREPLACE.cast_unsigned());
-    let flags = MapFlags::PRIVATE | only_if_free; // older than secret memory
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE; // older than secret memory
     // SAFETY: the new mapping replaces no other.
     let zeros = unsafe { rustix::mm::mmap_anonymous(address(pages), pages.len(), access, flags) };
     zeros.map(|_| ()).unwrap_or_default(); // without them, reading there faults
@@ -106,9 +105,6 @@ pub(crate) fn at_every_fork(
 fn memfd_secret() -> Result<OwnedFd, Errno> {
     #[cfg(all(test, target_os = "linux"))]
     crate::faults::strike("memfd_secret")?;
-    if cfg!(target_os = "android") {
-        return Err(Errno::NOSYS); // its filter of system calls ends a program that makes one it does not know
-    }
     // SAFETY: the call takes one integer and touches no memory of this process.
     let file = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     match RawFd::try_from(file) {
