@@ -26,7 +26,10 @@ usage: cargo xtask VERB
   coverage [--check]         counts the lines of the library that its tests reach (cargo-llvm-cov)
   drop-in                    builds and runs a program made for the published runtime against this one
   api [--accept] [--install] judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies
-  check-targets [--install]  type-checks the library for the other platforms; --install fetches what Debian needs for it
+  check-targets [--install]  type-checks and lints the library for the other platforms; --install fetches what Debian needs
+  targets [NAME] [--check]   runs the tests on other processors (qemu) and on Windows (wine), and lints for the platforms that
+                             nothing here runs (Debian); --install fetches what it needs
+  kernels [--check]          runs the tests under Debian's kernel, with and without secret memory (qemu); --install as above
   models [--check]           what threads share, in every order that they can take it (loom)
   fuzz [TARGET] [--time S] [--check]
                              arbitrary input against every target, or one: operations, envelope, serde, slots, policy
@@ -34,8 +37,8 @@ usage: cargo xtask VERB
   help                       this text
 
 syscalls, instructions, bench, capacity, disk-image and swap write what they find into docs/benchmarks.md, audit into
-docs/audit, api, coverage, faults, fuzz, models, mutants, sanitize and soak into docs/verification.md. With --check they write
-nothing there, and end with exit code 1 where a budget is missed or a claim does not hold.";
+docs/audit, api, coverage, faults, fuzz, kernels, models, mutants, sanitize, soak and targets into docs/verification.md. With
+--check they write nothing there, and end with exit code 1 where a budget is missed or a claim does not hold.";
 
 pub(crate) fn run(args: Arguments) -> Result {
     no_more(args)?;

@@ -9,6 +9,7 @@ mod check_targets;
 mod ci;
 mod compare;
 mod coverage;
+mod debian;
 mod disk_image;
 mod doctor;
 mod drop_in;
@@ -17,6 +18,8 @@ mod fuzz;
 mod help;
 mod hold_many;
 mod instructions;
+mod kernels;
+mod library;
 mod matrix;
 mod models;
 mod mutants;
@@ -29,6 +32,7 @@ mod soak;
 mod swap;
 mod syscalls;
 mod table;
+mod targets;
 mod worker;
 mod workspace;
 
@@ -74,6 +78,8 @@ fn run(mut args: Arguments) -> Result {
         Some("drop-in") => drop_in::run(&sh, args),
         Some("faults") => faults::run(&sh, args),
         Some("fuzz") => fuzz::run(&sh, args),
+        Some("targets") => targets::run(&sh, args),
+        Some("kernels") => kernels::run(&sh, args),
         Some("check-targets") => check_targets::run(&sh, args),
         Some(other) => Err(format!("no such verb: {other}\n\n{}", help::USAGE).into()),
         None => Err(format!("a verb is missing\n\n{}", help::USAGE).into()),

@@ -7,28 +7,16 @@
 
 mod sanitizers;
 
-use crate::{Result, no_more, page, table, workspace};
+use crate::library::{self, CRATES, Tests};
+use crate::{Result, debian, no_more, page, table, workspace};
 use pico_args::Arguments;
 use sanitizers::{MEMCHECK, SANITIZERS, Sanitizer};
 use std::fs;
 use std::path::{Path, PathBuf};
 use xshell::{Cmd, Shell, cmd};
 
-const CRATES: [&str; 10] = [
-    "sodium",
-    "boxed",
-    "locked-memory",
-    "sealing",
-    "ram-memory",
-    "file-memory",
-    "noncontiguous-memory",
-    "envelope",
-    "hardening",
-    "runtime",
-];
-
-const PACKAGES: [&str; 7] =
-    ["rustc-web", "cargo-web", "rust-web-src", "clang-22", "lld-22", "libclang-rt-22-dev", "valgrind"];
+/// Beside Debian's compiler.
+const PACKAGES: [&str; 4] = ["clang-22", "lld-22", "libclang-rt-22-dev", "valgrind"];
 
 /// How many random sequences of operations each backend is put to: a fifth of what `cargo test` draws, for each takes as much
 /// longer.
@@ -43,8 +31,7 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let name: Option<String> = args.opt_free_from_str()?;
     no_more(args)?;
     if install {
-        cmd!(sh, "apt-get update").run()?;
-        cmd!(sh, "apt-get install -y --no-install-recommends {PACKAGES...}").run()?;
+        debian::install(sh, &PACKAGES)?;
     }
     let chosen =
         SANITIZERS.iter().filter(|sanitizer| name.as_deref().is_none_or(|name| name == sanitizer.name));
@@ -114,8 +101,7 @@ impl<'a> Job<'a> {
     /// Runs all tests, and says whether all pass and nothing is reported.
     fn judge(&self) -> Result<(String, bool)> {
         self.forget_reports()?;
-        let crates: Vec<String> =
-            CRATES.iter().flat_map(|name| ["-p".to_owned(), format!("stronghold-{name}")]).collect();
+        let crates = library::packages(&CRATES);
         // Tests start them; `cargo test --examples` would build tests of the examples instead.
         self.sanitized("build", &[&["--examples".to_owned()], &crates[..]].concat(), &[])?.run()?;
         let what = [&["--no-fail-fast", "--lib", "--tests"].map(String::from), &crates[..]].concat();
@@ -131,8 +117,7 @@ impl<'a> Job<'a> {
         for report in &found {
             println!("{report}");
         }
-        let kept =
-            tests.passed > 0 && tests.failed.is_empty() && tests.binaries_failed == 0 && found.is_empty();
+        let kept = tests.are_good() && found.is_empty();
         let planted: Vec<&str> = self.sanitizer.planted.iter().map(|(program, _)| *program).collect();
         let row = vec![
             self.sanitizer.name.to_owned(),
@@ -179,24 +164,19 @@ impl<'a> Job<'a> {
              -Cforce-frame-pointers=yes{}",
             self.sanitizer.flags
         );
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut command = cmd!(
+        let command = cmd!(
             sh,
             "/usr/bin/cargo {verb} {what...} -Zbuild-std --target {TARGET} --target-dir {target} {rest...}"
-        )
-        .env("PATH", format!("/usr/bin:{path}"))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CC", "clang-22")
-        .env("CFLAGS", format!("-fsanitize={name} -fno-omit-frame-pointer -g -O1"))
-        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "clang-22")
-        .env("RUSTFLAGS", built_in)
-        .env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"))
-        .env("TSAN_OPTIONS", format!("{options}:die_after_fork=0"))
-        .env("MSAN_OPTIONS", &options)
-        .env("LSAN_OPTIONS", &options);
-        for variable in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
-            command = command.env_remove(variable);
-        }
+        );
+        let command = debian::alone(command)
+            .env("CC", "clang-22")
+            .env("CFLAGS", format!("-fsanitize={name} -fno-omit-frame-pointer -g -O1"))
+            .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "clang-22")
+            .env("RUSTFLAGS", built_in)
+            .env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"))
+            .env("TSAN_OPTIONS", format!("{options}:die_after_fork=0"))
+            .env("MSAN_OPTIONS", &options)
+            .env("LSAN_OPTIONS", &options);
         Ok(command)
     }
 
@@ -223,66 +203,4 @@ impl<'a> Job<'a> {
 /// Tests run as ordinary users, too.
 fn open_to_all(sh: &Shell, directory: &Path) -> Result {
     Ok(cmd!(sh, "chmod 1777 {directory}").quiet().run()?)
-}
-
-#[derive(Debug, Default, PartialEq)]
-struct Tests {
-    passed: u64,
-    skipped: u64,
-    /// The lines that say so.
-    failed: Vec<String>,
-    /// Test binaries that did not come to a good end, of whatever cause.
-    binaries_failed: usize,
-}
-
-impl Tests {
-    /// Reads what `cargo test` writes.
-    fn of(said: &str) -> Self {
-        let mut tests = Self::default();
-        let mut begun = 0_usize;
-        let mut well = 0_usize;
-        for line in said.lines() {
-            if line.starts_with("running ") {
-                begun += 1;
-            } else if let Some(counts) = line.strip_prefix("test result: ok. ") {
-                well += 1;
-                tests.passed += count(counts, "passed");
-                tests.skipped += count(counts, "filtered out");
-            } else if line.starts_with("test ") && line.ends_with("FAILED") {
-                tests.failed.push(line.to_owned());
-            }
-        }
-        tests.binaries_failed = begun.saturating_sub(well);
-        tests
-    }
-}
-
-fn count(counts: &str, of: &str) -> u64 {
-    let found = counts.split("; ").find_map(|count| count.strip_suffix(of)?.trim().parse().ok());
-    found.unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_are_added_up() {
-        let said = "\
-running 2 tests
-test a ... ok
-test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.1s
-running 3 tests
-test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
-";
-        assert_eq!(Tests::of(said), Tests { passed: 5, skipped: 1, ..Tests::default() });
-    }
-
-    #[test]
-    fn a_failure_and_a_binary_that_says_no_result_are_seen() {
-        let said =
-            "running 1 test\ntest a ... FAILED\ntest result: FAILED. 0 passed; 1 failed\nrunning 4 tests\n";
-        let tests = Tests::of(said);
-        assert_eq!((tests.failed.len(), tests.binaries_failed), (1, 2));
-    }
 }

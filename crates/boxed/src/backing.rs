@@ -71,7 +71,7 @@ impl Source {
             }
         }
         let made = match kind {
-            Kind::Random if cfg!(unix) => Reservation::at_random(pages).and_then(Self::mapped),
+            Kind::Random if cfg!(any(unix, windows)) => Reservation::at_random(pages).and_then(Self::mapped),
             Kind::Any | Kind::Next | Kind::Random => Self::sodium(pages),
         };
         made.map_err(RegionError::Other)

@@ -35,7 +35,7 @@ pub enum ForkBehaviour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Protection {
-    /// Locked in RAM: never written to swap.
+    /// Locked in RAM: never written to swap. Windows unlocks a page that no one may access, so there it is `false` at rest.
     pub locked: bool,
     /// Left out of core dumps.
     pub no_dump: bool,
@@ -77,7 +77,7 @@ pub struct Status {
     pub pages_in_use: usize,
     /// Empty data pages kept for reuse.
     pub pages_pooled: usize,
-    /// Bytes of both that are locked in RAM.
+    /// Bytes of both that are locked in RAM; on Windows those that are locked while they can be accessed.
     pub bytes_locked: usize,
     /// How many bytes the process may lock; `None` where there is no limit, or the system tells none.
     pub lock_limit: Option<u64>,

@@ -18,6 +18,8 @@ pub(crate) struct Region {
     /// The process that made, or under [`OnFork::Inherit`](crate::OnFork::Inherit) adopted, the region.
     generation: AtomicU64,
     locked: AtomicBool,
+    /// Whether the last lock that was lost with all access was had again with access.
+    relocked: AtomicBool,
     no_dump: bool,
     on_fork: ForkBehaviour,
 }
@@ -51,6 +53,7 @@ impl Region {
             prot: AtomicU8::new(Prot::ReadWrite as u8),
             generation: AtomicU64::new(process::generation()),
             locked: AtomicBool::new(locked),
+            relocked: AtomicBool::new(true),
             no_dump,
             on_fork,
         })
@@ -134,14 +137,19 @@ impl Region {
         }
     }
 
-    /// Changes the protection: one system call, none where nothing changes. Callers order their calls among themselves.
+    /// Changes the protection: one system call, none where nothing changes, and one more where the lock was lost meanwhile. Callers order their calls among themselves.
     #[inline]
     pub(crate) fn protect(&self, prot: Prot) -> Result<(), Error> {
-        if self.prot() == prot {
+        let before = self.prot();
+        if before == prot {
             return Ok(());
         }
         self.source.protect(prot)?;
         self.prot.store(prot as u8, Ordering::Relaxed);
+        if os::NO_ACCESS_UNLOCKS && before == Prot::NoAccess && self.is_locked() {
+            // Where it is refused the report says so: the page has been without a lock already.
+            self.relocked.store(self.source.lock().is_ok(), Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -152,8 +160,10 @@ impl Region {
     }
 
     pub(crate) fn protection(&self) -> Protection {
+        let keeps_lock =
+            !os::NO_ACCESS_UNLOCKS || self.prot() != Prot::NoAccess && self.relocked.load(Ordering::Relaxed);
         Protection {
-            locked: self.is_locked(),
+            locked: self.is_locked() && keeps_lock,
             no_dump: self.no_dump,
             on_fork: self.on_fork,
             secret_memory: self.source.is_secret(),

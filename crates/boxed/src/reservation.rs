@@ -61,7 +61,7 @@ impl Reservation {
         os::protect(self.middle(), prot)
     }
 
-    /// Puts secret memory in the middle: zeros, writable, and locked by nature.
+    /// Puts secret memory in the middle: writable, of any content, and locked by nature.
     pub(crate) fn fill_with_secret_memory(self) -> Result<Self, sodium::Error> {
         let middle = self.middle();
         let secret = absent::between_forks(|| os::map_secret(middle.len()), |pages| drop(os::unmap(pages)))?;
@@ -112,10 +112,12 @@ fn random_address(attempt: u32) -> Result<usize, Error> {
 fn address_of(random: usize, attempt: u32) -> usize {
     // A quarter of what x86-64 and most others give a process, down to what the smallest 64-bit systems give.
     let (lowest, bits) = if usize::BITS == 64 { (1 << 32, 45 - attempt / 2) } else { (1 << 28, 30) };
-    (lowest + random % ((1 << bits) - lowest)) / os::page_size() * os::page_size()
+    // Where a reservation may begin on Windows, whose pages are smaller.
+    let unit = if cfg!(windows) { 1 << 16 } else { os::page_size() };
+    (lowest + random % ((1 << bits) - lowest)) / unit * unit
 }
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, any(unix, windows)))]
 mod tests {
     use super::*;
 
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn more_than_there_is_is_an_error() {
         assert!(matches!(
-            Reservation::at_random(usize::MAX / os::page_size() / 4),
+            Reservation::at_random(usize::MAX / os::page_size() - 2),
             Err(Error::Allocation { .. })
         ));
         assert!(matches!(Reservation::new(usize::MAX), Err(Error::TooLarge { .. })));

@@ -5,6 +5,7 @@
 
 use boxed::{AtLimit, Boxed, Error, Lock, Policy, Scratch, Twin, status};
 use conformance::child::{Conditions, run, run_under};
+use conformance::grants::Grant;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::time::Duration;
 
@@ -66,7 +67,8 @@ fn best_effort_goes_on_and_reports_that_nothing_is_locked() {
         let secret = one_page().unwrap();
         assert_eq!(secret.read().unwrap().len(), 32);
         let protection = secret.protection();
-        assert!(!protection.locked && protection.no_dump && protection.guard_pages);
+        assert!(!protection.locked && protection.guard_pages);
+        assert_eq!(protection.no_dump, Grant::Advice.is_there());
         assert_eq!(status().bytes_locked, 0);
     })
     .succeeds();
@@ -75,6 +77,7 @@ fn best_effort_goes_on_and_reports_that_nothing_is_locked() {
 #[test]
 fn at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room() {
     run_under(ordinary(64), "at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room", || {
+        let one_count = Grant::OneCount.is_there(); // while there is room to find out
         let mut kept = Vec::new();
         let error = loop {
             match one_page() {
@@ -83,16 +86,19 @@ fn at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room() {
             }
         };
         assert!(matches!(error, Error::LockLimit { limit: Some(65_536), .. }), "{error:?}");
-        assert_eq!((kept.len(), status().bytes_locked), (16, 65_536));
+        // Counted apart, secret memory has a limit of its own, which all processes of the user share.
+        let fit = if one_count { 16..=16 } else { 16..=32 };
+        assert!(fit.contains(&kept.len()), "{}", kept.len());
+        assert_eq!(status().bytes_locked, kept.len() * 4096);
         assert!(kept.iter().all(|secret| secret.protection().locked));
         kept.pop();
         kept.push(one_page().unwrap());
         // The page of another size class lies idle in the pool, and is given back for one that fits.
-        kept.truncate(14);
+        kept.truncate(kept.len() - 2);
         kept.push(Boxed::random(5000).unwrap());
         kept.pop();
         kept.extend([one_page().unwrap(), one_page().unwrap()]);
-        assert!(one_page().is_err());
+        assert!(one_page().is_err() || !one_count);
     })
     .succeeds();
 }
@@ -135,8 +141,20 @@ fn a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool() {
 fn patience_ends_in_the_same_error() {
     run_under(ordinary(4), "patience_ends_in_the_same_error", || {
         Policy::new().at_limit(AtLimit::Wait(Duration::from_millis(5))).install().unwrap();
-        let _kept = one_page().unwrap();
-        assert!(matches!(one_page(), Err(Error::LockLimit { locked: 4096, limit: Some(4096), .. })));
+        let most = if Grant::OneCount.is_there() { 1 } else { 2 }; // one of them secret memory
+        let mut kept = Vec::new();
+        let error = loop {
+            match one_page() {
+                Ok(page) => kept.push(page),
+                Err(error) => break error,
+            }
+        };
+        assert!((1..=most).contains(&kept.len()), "{}", kept.len());
+        let locked_by_us = kept.len() * 4096;
+        assert!(
+            matches!(error, Error::LockLimit { locked, limit: Some(4096), .. } if locked == locked_by_us),
+            "{error:?}"
+        );
     })
     .succeeds();
 }

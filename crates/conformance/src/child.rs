@@ -24,6 +24,10 @@ const ACCESS_VIOLATION: i32 = 0xc000_0005_u32.cast_signed();
 
 const MARK: &str = "STRONGHOLD_TEST_CHILD";
 
+/// The variable that holds the words of a command which runs programs of the tests: an emulator, where their processor is not
+/// the machine's.
+const RUNNER: &str = "STRONGHOLD_TEST_RUNNER";
+
 /// Limits and identity of a child process. Only Unix knows them; elsewhere the default alone works.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Conditions {
@@ -83,9 +87,14 @@ pub fn command(conditions: Conditions, test: &str) -> Command {
 #[must_use]
 #[allow(clippy::expect_used)]
 pub fn under(conditions: Conditions, exe: &std::path::Path) -> Command {
+    let runner = std::env::var(RUNNER).unwrap_or_default();
+    let mut runner = runner.split_whitespace();
     let needs_shell = conditions.lock_limit_kib.is_some() || conditions.ordinary_user;
     if !needs_shell {
-        return Command::new(exe);
+        let Some(emulator) = runner.next() else { return Command::new(exe) };
+        let mut command = Command::new(emulator);
+        command.args(runner).arg(exe);
+        return command;
     }
     let limit = conditions.lock_limit_kib.map_or_else(|| "unlimited".to_owned(), |kib| kib.to_string());
     let mut command = Command::new("sh");
@@ -95,7 +104,7 @@ pub fn under(conditions: Conditions, exe: &std::path::Path) -> Command {
         command.uid(65534).gid(65534);
     }
     let set_limit = conditions.lock_limit_kib.map_or_else(String::new, |_| format!("ulimit -l {limit} && "));
-    command.args(["-c", &format!("{set_limit}exec \"$@\""), "sh"]);
+    command.args(["-c", &format!("{set_limit}exec \"$@\""), "sh"]).args(runner);
     command.arg(if conditions.ordinary_user { readable_copy(exe) } else { exe.to_owned() });
     command
 }

@@ -2,6 +2,7 @@
 //!
 //! * [`child`]: runs the body of a test in a process of its own and looks at how that ended.
 //! * [`forked`]: runs the body of a test in a forked child.
+//! * [`grants`]: what the system can show to tests.
 //! * `kernel`: lets the kernel refuse what it could grant.
 //! * [`mod@laws`]: what every memory does, whatever it is made of.
 //! * [`properties`]: what holds for every sequence of operations.
@@ -12,6 +13,7 @@
 pub mod child;
 #[cfg(unix)]
 pub mod forked;
+pub mod grants;
 #[cfg(target_os = "linux")]
 pub mod kernel;
 pub mod laws;

@@ -152,6 +152,20 @@ fn mappings(smaps: &str) -> Vec<Mapping> {
     mappings
 }
 
+/// What the kernel says of the mapping at `address` of this process, see `VmFlags` in `proc(5)`.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
+#[allow(clippy::expect_used)]
+pub fn flags(address: usize) -> Vec<String> {
+    let smaps = fs::read_to_string("/proc/self/smaps").expect("a process may look at itself");
+    let mut lines = smaps.lines();
+    lines.find(|line| parse_range(line).is_some_and(|(start, end)| (start..end).contains(&address)));
+    let flags = lines.find_map(|line| line.strip_prefix("VmFlags:")).expect("the address is mapped");
+    flags.split_whitespace().map(str::to_owned).collect()
+}
+
 fn parse_range(line: &str) -> Option<(usize, usize)> {
     let (start, end) = line.split_once(' ')?.0.split_once('-')?;
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))

@@ -149,7 +149,8 @@ mod tests {
                 assert!(slots.iter().all(apart), "{offset} {size}");
                 slots.push((size, offset));
             } else {
-                let (size, offset) = slots.swap_remove(usize::try_from(random >> 20).unwrap() % slots.len());
+                let (size, offset) =
+                    slots.swap_remove(usize::try_from((random >> 20) % slots.len() as u64).unwrap());
                 if let Some(block) = room.give_back(size, offset, false) {
                     let outside = |(s, o): &(u64, u64)| o + s <= block || block + BLOCK <= *o;
                     assert!(slots.iter().all(outside), "{block}");

@@ -204,7 +204,7 @@ fn a_hundred_thousand_secrets_fit_an_ordinary_user() {
         setrlimit(Resource::Nofile, Rlimit { current: Some(open_files), maximum: Some(open_files) }).unwrap();
         let secret = |index: usize| {
             let mut bytes = [0xa5; 32];
-            bytes[..8].copy_from_slice(&index.to_le_bytes());
+            bytes[..size_of::<usize>()].copy_from_slice(&index.to_le_bytes());
             bytes
         };
         let memories: Vec<_> =

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use conformance::child::{Conditions, SIGABRT, run, run_under};
+use conformance::grants::Grant;
 use hardening::{Outcome, Topic, Verdict, doctor, harden_process};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit, setrlimit};
 use std::process::Command;
@@ -101,6 +102,9 @@ fn the_doctor_sees_a_lock_limit_of_zero() {
 
 #[test]
 fn the_doctor_sees_that_a_filter_forbids_secret_memory() {
+    if Grant::Filters.is_lacking() {
+        return;
+    }
     run("the_doctor_sees_that_a_filter_forbids_secret_memory", || {
         conformance::kernel::deny_secret_memory(1).unwrap();
         let report = doctor();

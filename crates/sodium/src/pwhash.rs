@@ -152,10 +152,13 @@ mod tests {
             assert_eq!(out, [0; 32]);
             return;
         }
-        // A process of its own, with 1 GiB of address space.
+        // A process of its own, with 1 GiB of address space; run as conformance::child runs one.
         let exe = std::env::current_exe().unwrap();
         let mut child = std::process::Command::new("sh");
-        child.args(["-c", "ulimit -v 1048576 && exec \"$0\" --exact \"$1\" --test-threads=1"]);
+        child.args([
+            "-c",
+            "ulimit -v 1048576 && exec $STRONGHOLD_TEST_RUNNER \"$0\" --exact \"$1\" --test-threads=1",
+        ]);
         let output = child.arg(exe).arg(TEST).env(MARK, "1").output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && told.contains("1 passed"), "{told}");

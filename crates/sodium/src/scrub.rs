@@ -1,7 +1,8 @@
 //! Wiping what a computation left behind below the stack pointer and in vector registers.
 #![allow(unsafe_code)]
 
-/// Zeros the `stack_bytes` bytes of dead stack below the caller's frame, then the vector registers.
+/// Zeros the `stack_bytes` bytes of dead stack below the caller's frame, then the vector registers of x86 and ARM, as far as
+/// they are not the caller's by the system's calling convention.
 ///
 /// Ciphers and hashes keep keys and blocks of plain text on the stack while they run and return without wiping all of
 /// it; copies of memory pass through vector registers, which a later function or a signal may spill. Called after such
@@ -36,6 +37,13 @@ fn vector_registers() {
             );
         }
     }
+    low_registers();
+}
+
+/// Registers 0 to 15, none of which a caller relies on.
+#[cfg(all(target_arch = "x86_64", not(miri), not(windows)))]
+fn low_registers() {
+    use core::arch::asm;
     if std::is_x86_feature_detected!("avx") {
         // SAFETY: the processor has AVX; `vzeroall` clears registers 0 to 15 in full and touches no memory.
         unsafe {
@@ -64,13 +72,39 @@ fn vector_registers() {
     }
 }
 
-#[cfg(all(target_arch = "aarch64", not(miri)))]
-fn vector_registers() {
+/// Registers 0 to 5 and the upper halves of the others. The lower halves of 6 to 15 are the caller's: whoever uses them puts
+/// them back, so that zeroing them here would only leave a copy of what they hold on the stack.
+#[cfg(all(target_arch = "x86_64", not(miri), windows))]
+#[inline(never)] // at the call of a function no caller relies on the upper halves
+fn low_registers() {
     use core::arch::asm;
-    // SAFETY: every register written is declared as written, except that v8 to v15 keep what the calling convention
-    // says a caller may rely on; no memory is touched.
+    if std::is_x86_feature_detected!("avx") {
+        // SAFETY: the processor has AVX; no memory is touched, and no caller relies on the upper halves.
+        unsafe { asm!("vzeroupper", options(nomem, nostack, preserves_flags)) };
+    }
+    // SAFETY: every x86-64 processor has SSE2; every register written is declared as written.
     unsafe {
         asm!(
+            "pxor xmm0, xmm0", "pxor xmm1, xmm1", "pxor xmm2, xmm2", "pxor xmm3, xmm3", "pxor xmm4, xmm4",
+            "pxor xmm5, xmm5",
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+}
+
+/// All registers, but for the lower halves of 8 to 15: those are the caller's, who gets them back from whoever uses them.
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+#[inline(never)] // at the call of a function no caller relies on the upper halves of 8 to 15
+fn vector_registers() {
+    use core::arch::asm;
+    // SAFETY: every register written is declared as written, but for 8 to 15, whose lower halves stay as they are and on
+    // whose upper halves no caller relies; no memory is touched.
+    unsafe {
+        asm!(
+            // A write to the lower half zeros the upper one.
+            "fmov d8, d8", "fmov d9, d9", "fmov d10, d10", "fmov d11, d11", "fmov d12, d12", "fmov d13, d13",
+            "fmov d14, d14", "fmov d15, d15",
             "movi v0.2d, #0", "movi v1.2d, #0", "movi v2.2d, #0", "movi v3.2d, #0", "movi v4.2d, #0",
             "movi v5.2d, #0", "movi v6.2d, #0", "movi v7.2d, #0", "movi v16.2d, #0", "movi v17.2d, #0",
             "movi v18.2d, #0", "movi v19.2d, #0", "movi v20.2d, #0", "movi v21.2d, #0", "movi v22.2d, #0",
@@ -85,7 +119,36 @@ fn vector_registers() {
     }
 }
 
-#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+/// All eight.
+#[cfg(all(target_arch = "x86", not(miri)))]
+fn vector_registers() {
+    use core::arch::asm;
+    if std::is_x86_feature_detected!("avx") {
+        // SAFETY: the processor has AVX; `vzeroall` clears registers 0 to 7 in full and touches no memory.
+        unsafe {
+            asm!(
+                "vzeroall",
+                out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
+                out("xmm6") _, out("xmm7") _,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+    } else if std::is_x86_feature_detected!("sse2") {
+        // SAFETY: the processor has SSE2; every register written is declared as written.
+        unsafe {
+            asm!(
+                "pxor xmm0, xmm0", "pxor xmm1, xmm1", "pxor xmm2, xmm2", "pxor xmm3, xmm3", "pxor xmm4, xmm4",
+                "pxor xmm5, xmm5", "pxor xmm6, xmm6", "pxor xmm7, xmm7",
+                out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
+                out("xmm6") _, out("xmm7") _,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+    }
+}
+
+/// Stable Rust names no vector registers of these processors.
+#[cfg(not(all(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
 fn vector_registers() {}
 
 #[cfg(test)]
@@ -138,11 +201,63 @@ mod tests {
     fn a_vector_register_is_wiped() {
         use core::arch::asm;
         let seen: u64;
-        // SAFETY: writes a declared register.
-        unsafe { asm!("movq xmm15, {}", in(reg) 0x5a5a_u64, out("xmm15") _) };
+        // SAFETY: writes a declared register, which is the caller's on no system.
+        unsafe { asm!("movq xmm5, {}", in(reg) 0x5a5a_u64, out("xmm5") _) };
         super::vector_registers();
         // SAFETY: reads a register and writes a declared one.
-        unsafe { asm!("movq {}, xmm15", out(reg) seen) };
+        unsafe { asm!("movq {}, xmm5", out(reg) seen) };
         assert_eq!(seen, 0);
+    }
+
+    /// The upper half of a register, whose lower half is the caller's on Windows.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_upper_half_of_a_vector_register_is_wiped() {
+        use core::arch::asm;
+        if !std::is_x86_feature_detected!("avx2") {
+            return println!("skipped: the processor has no AVX2");
+        }
+        let seen: u64;
+        // SAFETY: the processor has AVX2; writes declared registers.
+        unsafe {
+            asm!(
+                "vmovq xmm15, {}", "vpermq ymm15, ymm15, 0", in(reg) 0x5a5a_u64, out("xmm15") _,
+            );
+        }
+        super::vector_registers();
+        // SAFETY: the processor has AVX2; writes declared registers.
+        unsafe {
+            asm!(
+                "vextracti128 xmm15, ymm15, 1", "vmovq {}, xmm15", out(reg) seen, out("xmm15") _,
+            );
+        }
+        assert_eq!(seen, 0);
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86")]
+    fn a_vector_register_is_wiped() {
+        use core::arch::asm;
+        let seen: u32;
+        // SAFETY: writes a declared register.
+        unsafe { asm!("movd xmm5, {}", in(reg) 0x5a5a_u32, out("xmm5") _) };
+        super::vector_registers();
+        // SAFETY: reads a register and writes a declared one.
+        unsafe { asm!("movd {}, xmm5", out(reg) seen) };
+        assert_eq!(seen, 0);
+    }
+
+    /// Of registers 8 to 15 the upper half, for the lower one is the caller's.
+    #[test]
+    #[cfg(target_arch = "aarch64")]
+    fn a_vector_register_is_wiped() {
+        use core::arch::asm;
+        let (whole, upper): (u64, u64);
+        // SAFETY: writes declared registers.
+        unsafe { asm!("dup v7.2d, {0}", "dup v8.2d, {0}", in(reg) 0x5a5a_u64, out("v7") _, out("v8") _) };
+        super::vector_registers();
+        // SAFETY: reads registers and writes declared ones.
+        unsafe { asm!("mov {}, v7.d[0]", "mov {}, v8.d[1]", out(reg) whole, out(reg) upper) };
+        assert_eq!((whole, upper), (0, 0));
     }
 }

@@ -6,7 +6,7 @@ use conformance::child::{SIGABRT, run};
 use rustix::io::Errno;
 
 /// What the man pages name, for calls with arguments such as ours. What ends secret memory for good stands last.
-const ERRORS: [(&str, &[Errno]); 10] = [
+const ERRORS: [(&str, &[Errno]); 11] = [
     ("mprotect", &[Errno::NOMEM, Errno::ACCESS]),
     ("munmap", &[Errno::NOMEM, Errno::INVAL]),
     ("mmap", &[Errno::NOMEM, Errno::AGAIN, Errno::NFILE]),
@@ -16,6 +16,7 @@ const ERRORS: [(&str, &[Errno]); 10] = [
     ("ftruncate", &[Errno::INTR, Errno::FBIG, Errno::INVAL, Errno::IO]),
     ("memfd_create", &[Errno::MFILE, Errno::NFILE, Errno::NOMEM]),
     ("pread", &[Errno::INTR, Errno::IO, Errno::BADF]),
+    ("getrandom", &[Errno::AGAIN, Errno::INTR]),
     ("memfd_secret", &[Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::PERM, Errno::NOSYS]),
 ];
 

@@ -1,21 +1,25 @@
 //! Linux and Android.
 #![allow(unsafe_code)]
 
-#[path = "memfd.rs"]
+// An Android app's filter of system calls ends a program that makes one it does not know, and the libraries for Android lack
+// what secret memory takes: both shards of the root key lie in one guarded range there.
+#[cfg_attr(target_os = "linux", path = "memfd.rs")]
+#[cfg_attr(target_os = "android", path = "no_memfd.rs")]
 mod memfd;
 #[path = "posix.rs"]
 mod posix;
-#[path = "secret.rs"]
+#[cfg_attr(target_os = "linux", path = "secret.rs")]
+#[cfg_attr(target_os = "android", path = "no_secret.rs")]
 mod secret;
 
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::io;
 
 pub(crate) use memfd::RamFile;
-pub(crate) use posix::{complain, lock, lock_limit, page_size, protect, reserve, unmap};
+pub(crate) use posix::{NO_ACCESS_UNLOCKS, complain, lock, lock_limit, page_size, protect, reserve, unmap};
 pub(crate) use secret::{at_every_fork, map_secret, move_over, put_zeros};
 
 /// `MADV_DONTDUMP`, see `madvise(2)`.
@@ -43,6 +47,24 @@ pub(crate) fn fork_token() -> &'static AtomicU64 {
     posix::fork_token(wiped_page)
 }
 
+/// Whether what `madvise(2)` says is worth anything: emulators of a processor answer that all is done and do nothing. They
+/// say so of advice that does not exist, too, which is asked for once.
+pub(crate) fn advice_is_heeded() -> bool {
+    const UNKNOWN: u8 = 0;
+    const HEEDED: u8 = 1;
+    const IGNORED: u8 = 2;
+    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
+    match KNOWN.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            // SAFETY: no page is in a range of no bytes, and the kernel looks at the advice first.
+            let heeded = unsafe { libc::madvise(ptr::null_mut(), 0, -1) } != 0;
+            KNOWN.store(if heeded { HEEDED } else { IGNORED }, Ordering::Relaxed);
+            heeded
+        }
+        known => known == HEEDED,
+    }
+}
+
 fn wiped_page() -> Option<&'static AtomicU64> {
     let flags = MapFlags::PRIVATE;
     let access = ProtFlags::READ | ProtFlags::WRITE;
@@ -60,6 +82,9 @@ fn wiped_page() -> Option<&'static AtomicU64> {
 fn advise(pages: NonNull<[u8]>, advice: Advice) -> io::Result<()> {
     #[cfg(all(test, target_os = "linux"))]
     crate::faults::strike("madvise")?;
+    if !advice_is_heeded() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     // SAFETY: the pages belong to the caller; the three pieces of advice used here change no byte that this process
     // can read.
     unsafe { rustix::mm::madvise(pages.cast::<c_void>().as_ptr(), pages.len(), advice) }?;

@@ -16,6 +16,9 @@ impl RamFile {
     /// A file of `bytes` zero bytes.
     pub(crate) fn new(bytes: usize) -> io::Result<Self> {
         super::posix::file_may_have(bytes)?;
+        if !super::advice_is_heeded() {
+            return Err(io::ErrorKind::Unsupported.into()); // children would have the pages
+        }
         #[cfg(all(test, target_os = "linux"))]
         crate::faults::strike("memfd_create")?;
         let file = rustix::fs::memfd_create("stronghold", MemfdFlags::CLOEXEC)?;
@@ -40,6 +43,11 @@ impl RamFile {
         // SAFETY: the pages are those just mapped; the advice changes no byte of them.
         unsafe { rustix::mm::madvise(start, pages.len(), Advice::LinuxDontFork) }?;
         Ok(())
+    }
+
+    /// Lets the descriptor alone: it may be another file by now.
+    pub(crate) fn leave_open(self) {
+        core::mem::forget(self.0);
     }
 
     /// Reads from byte `at` of the file on: one system call.

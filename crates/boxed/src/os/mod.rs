@@ -13,6 +13,7 @@
 //! | `unmap` | takes pages away when their protection cannot be changed any more |
 //! | `reserve` | sets address space aside, without access, at or near an address if there is one to wish for |
 //! | `protect` | changes the protection of reserved pages |
+//! | `NO_ACCESS_UNLOCKS` | whether a page that loses all access loses its lock |
 //! | `lock` | locks reserved pages in RAM |
 //! | `RamFile` | a file in RAM alone, which is read without being mapped readable |
 //! | `map_secret` | makes pages that the kernel takes out of its own map |
@@ -28,6 +29,6 @@
 mod imp;
 
 pub(crate) use imp::{
-    RamFile, at_every_fork, complain, exclude_from_dumps, forbid_merging, fork_token, lock, lock_limit,
-    map_secret, move_over, page_size, protect, put_zeros, reserve, unmap, wipe_on_fork,
+    NO_ACCESS_UNLOCKS, RamFile, at_every_fork, complain, exclude_from_dumps, forbid_merging, fork_token,
+    lock, lock_limit, map_secret, move_over, page_size, protect, put_zeros, reserve, unmap, wipe_on_fork,
 };

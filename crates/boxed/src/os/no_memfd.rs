@@ -17,6 +17,10 @@ impl RamFile {
         match self.0 {}
     }
 
+    pub(crate) fn leave_open(self) {
+        match self.0 {}
+    }
+
     pub(crate) fn read(&self, _bytes: &mut [u8], _at: usize) -> io::Result<usize> {
         match self.0 {}
     }

@@ -8,6 +8,9 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 
+/// A locked page stays so whatever its protection.
+pub(crate) const NO_ACCESS_UNLOCKS: bool = false;
+
 /// `sysconf(_SC_PAGESIZE)`, asked for once.
 #[inline]
 pub(crate) fn page_size() -> usize {
@@ -29,7 +32,7 @@ pub(crate) fn lock_limit() -> Option<u64> {
 
 /// Whether a file of this process may have `bytes`, which a file in RAM is bound by, too: making it longer than
 /// `RLIMIT_FSIZE` is not only an error, but ends the process with `SIGXFSZ`. See `getrlimit(2)`.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub(crate) fn file_may_have(bytes: usize) -> Result<(), rustix::io::Errno> {
     match getrlimit(Resource::Fsize).current {
         Some(limit) if limit < bytes as u64 => Err(rustix::io::Errno::FBIG),

@@ -1,6 +1,6 @@
 //! Pages that the kernel takes out of its own map, see `memfd_secret(2)`.
 
-use super::posix::{file_may_have, unmap};
+use super::posix::{file_may_have, page_size, unmap};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use rustix::fd::{FromRawFd as _, OwnedFd, RawFd};
@@ -8,10 +8,13 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
 use sodium::Error;
 
-/// New secret memory of `bytes`, whole pages: zeros, writable, locked by nature and left out of core dumps. No one finds it
+/// New secret memory of `bytes`, whole pages: writable, of any content, locked by nature and left out of core dumps. No one finds it
 /// by a descriptor, and a child has nothing in its place, unless it is forked while this function runs.
 pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
     file_may_have(bytes).map_err(failed("getrlimit"))?;
+    if !super::advice_is_heeded() {
+        return Err(failed("madvise")(Errno::NOSYS)); // children would have the pages
+    }
     let file = memfd_secret().map_err(failed("memfd_secret"))?;
     #[cfg(all(test, target_os = "linux"))]
     crate::faults::strike("ftruncate").map_err(failed("ftruncate"))?;
@@ -28,13 +31,36 @@ pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
     let advised = unsafe { rustix::mm::madvise(address(pages), bytes, Advice::LinuxDontFork) };
     #[cfg(all(test, target_os = "linux"))]
     let advised = crate::faults::strike("madvise").and(advised);
-    match advised {
+    let made = advised.map_err(failed("madvise")).and_then(|()| make_all(pages).map_err(failed("getrandom")));
+    match made {
         Ok(()) => Ok(pages),
         Err(error) => {
             drop(unmap(pages));
-            Err(failed("madvise")(error))
+            Err(error)
         }
     }
+}
+
+/// Lets the kernel write into every page, which has it make them. Newer kernels, and older ones that were mended, count secret
+/// memory against the limit of lockable memory then, and not when it is mapped: beyond the limit a write of the kernel's is an
+/// error, and one of this process would end it with `SIGBUS`.
+fn make_all(pages: NonNull<[u8]>) -> Result<(), Errno> {
+    let flags = libc::GRND_NONBLOCK | libc::GRND_INSECURE; // what is written is wiped
+    for at in (0..pages.len()).step_by(page_size()) {
+        #[cfg(all(test, target_os = "linux"))]
+        crate::faults::strike("getrandom")?;
+        // SAFETY: within the pages.
+        let byte = unsafe { pages.cast::<u8>().add(at) };
+        let write = || {
+            // SAFETY: the pages were just mapped, writable, and no one else knows of them; the call writes one byte.
+            let written = unsafe { libc::syscall(libc::SYS_getrandom, byte.as_ptr(), 1, flags) };
+            if written == 1 { Ok(()) } else { Err(last_error()) }
+        };
+        // What the kernel says where it could not write, and what `mmap` says at the limit.
+        let refused = |error| if error == Errno::FAULT { Errno::AGAIN } else { error };
+        rustix::io::retry_on_intr(write).map_err(refused)?;
+    }
+    Ok(())
 }
 
 /// Moves the mapping `new` over `reserved` pages of the same size. After an error both are where they were, or `reserved` is
@@ -84,8 +110,12 @@ fn memfd_secret() -> Result<OwnedFd, Errno> {
     match RawFd::try_from(file) {
         // SAFETY: a descriptor just opened, which no one else knows of.
         Ok(file) if file >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(file) }),
-        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOSYS)),
+        _ => Err(last_error()),
     }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOSYS)
 }
 
 fn failed(call: &'static str) -> impl Fn(Errno) -> Error {

@@ -14,7 +14,7 @@ use std::io;
 
 pub(crate) use no_memfd::RamFile;
 pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
-pub(crate) use posix::{complain, lock, lock_limit, page_size, protect, reserve, unmap};
+pub(crate) use posix::{NO_ACCESS_UNLOCKS, complain, lock, lock_limit, page_size, protect, reserve, unmap};
 
 /// `MADV_NOCORE` on FreeBSD, see `madvise(2)`; the other systems have nothing of the kind for one range of pages.
 pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {

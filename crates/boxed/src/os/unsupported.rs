@@ -13,6 +13,8 @@ use std::io;
 pub(crate) use no_memfd::RamFile;
 pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
 
+pub(crate) const NO_ACCESS_UNLOCKS: bool = false;
+
 pub(crate) fn page_size() -> usize {
     4096
 }

@@ -1,4 +1,4 @@
-//! Windows: pages are locked (`VirtualLock`) and protected through libsodium; there is no fork.
+//! Windows; there is no fork.
 #![allow(unsafe_code)]
 
 #[path = "no_memfd.rs"]
@@ -7,14 +7,22 @@ mod no_memfd;
 mod no_secret;
 
 use crate::protection::Prot;
+use core::ffi::c_void;
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicU64;
 use std::io;
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE,
+    VirtualAlloc, VirtualFree, VirtualLock, VirtualProtect,
+};
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
 
 pub(crate) use no_memfd::RamFile;
 pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
+
+/// A locked page that loses all access is unlocked, as the status `STATUS_WAS_UNLOCKED` of `ntstatus.h` is there to say.
+pub(crate) const NO_ACCESS_UNLOCKS: bool = true;
 
 /// `GetSystemInfo`.
 pub(crate) fn page_size() -> usize {
@@ -54,24 +62,57 @@ pub(crate) fn fork_token() -> &'static AtomicU64 {
     &TOKEN
 }
 
-/// Part of an allocation cannot be released on Windows; the caller ends the process instead.
-pub(crate) fn unmap(_pages: NonNull<[u8]>) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// `VirtualFree`: a whole reservation is given back. Of a part of one the pages are, and its addresses stay set aside.
+pub(crate) fn unmap(pages: NonNull<[u8]>) -> io::Result<()> {
+    // SAFETY: the pages belong to the caller, who never touches them again; where they do not begin a reservation, the call
+    // does nothing.
+    let released = unsafe { VirtualFree(address(pages), 0, MEM_RELEASE) };
+    if released != 0 {
+        return Ok(());
+    }
+    // SAFETY: as above; the range is that of the pages.
+    succeeded(unsafe { VirtualFree(address(pages), pages.len(), MEM_DECOMMIT) })
 }
 
-/// Not implemented: libsodium's allocator serves instead.
-pub(crate) fn reserve(_bytes: usize, _at: usize) -> io::Result<NonNull<[u8]>> {
-    Err(io::ErrorKind::Unsupported.into())
+/// `VirtualAlloc` with `MEM_RESERVE`. An address that is wished for and taken is an error.
+pub(crate) fn reserve(bytes: usize, at: usize) -> io::Result<NonNull<[u8]>> {
+    let wish = ptr::without_provenance::<c_void>(at);
+    // SAFETY: a new reservation disturbs no other, whatever address it is given.
+    let start = unsafe { VirtualAlloc(wish, bytes, MEM_RESERVE, PAGE_NOACCESS) };
+    let start = NonNull::new(start.cast::<u8>()).ok_or_else(io::Error::last_os_error)?;
+    Ok(NonNull::slice_from_raw_parts(start, bytes))
 }
 
-/// Nothing is reserved, so there is nothing to protect.
-pub(crate) fn protect(_pages: NonNull<[u8]>, _prot: Prot) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// `VirtualProtect`, and for pages that were never opened `VirtualAlloc` with `MEM_COMMIT`.
+pub(crate) fn protect(pages: NonNull<[u8]>, prot: Prot) -> io::Result<()> {
+    let access = match prot {
+        Prot::NoAccess => PAGE_NOACCESS,
+        Prot::ReadOnly => PAGE_READONLY,
+        Prot::ReadWrite => PAGE_READWRITE,
+    };
+    let mut before = 0;
+    // SAFETY: the pages belong to the caller, who makes sure that no reference needs the access that is taken away.
+    let changed = unsafe { VirtualProtect(address(pages), pages.len(), access, &raw mut before) };
+    if changed != 0 {
+        return Ok(());
+    }
+    // SAFETY: as above; pages that exist already keep their bytes, and new ones are zeros.
+    let made = unsafe { VirtualAlloc(address(pages), pages.len(), MEM_COMMIT, access) };
+    if made.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Nothing is reserved, so there is nothing to lock.
-pub(crate) fn lock(_pages: NonNull<[u8]>) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// `VirtualLock`, bounded by the least size of the working set.
+pub(crate) fn lock(pages: NonNull<[u8]>) -> io::Result<()> {
+    // SAFETY: the pages belong to the caller; the call changes no byte of them.
+    succeeded(unsafe { VirtualLock(address(pages), pages.len()) })
+}
+
+fn succeeded(code: i32) -> io::Result<()> {
+    if code == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn address(pages: NonNull<[u8]>) -> *mut c_void {
+    pages.cast::<c_void>().as_ptr()
 }
 
 /// There are no forked children here, whom a lock could stop.

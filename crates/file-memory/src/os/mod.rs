@@ -6,3 +6,7 @@
 mod this;
 
 pub(crate) use this::{Id, identity, make_private, punch, read_exact_at, size_limit, write_all_at};
+
+/// Whether this library makes holes in files here: elsewhere it overwrites.
+#[cfg(test)]
+pub(crate) const HAS_HOLES: bool = cfg!(any(target_os = "linux", target_os = "android"));

@@ -177,6 +177,9 @@ fn a_dropped_slot_reads_as_zeros_and_is_reused() {
     for length in [32, 1500, 5000] {
         let (_directory, keep) = slot(&vec![1; length]);
         for failing in [None, Some(Call::Punch), Some(Call::Write)] {
+            if failing == Some(Call::Write) && !crate::os::HAS_HOLES {
+                continue; // nothing else takes the ciphertext away
+            }
             let mut dropped = keep.beside(length).unwrap();
             dropped.write(&session(), &vec![2; length]).unwrap();
             assert!(stored(&dropped).iter().any(|byte| *byte != 0));

@@ -1,0 +1,62 @@
+//! What runs the tests of each target, and what that takes.
+
+pub(crate) struct Machine {
+    pub(crate) triple: &'static str,
+    /// For the table.
+    pub(crate) how: &'static str,
+    /// Of Debian, beside its compiler.
+    pub(crate) packages: &'static [&'static str],
+    /// Without which nothing runs.
+    pub(crate) programs: &'static [&'static str],
+    /// Of C, which links too.
+    pub(crate) compiler: &'static str,
+    /// The words before a program of the target; none where the machine runs it itself.
+    pub(crate) runner: &'static str,
+    pub(crate) is_windows: bool,
+}
+
+impl Machine {
+    /// Whether its processor is another than the machine's.
+    pub(crate) fn is_emulated(&self) -> bool {
+        self.runner.starts_with("qemu")
+    }
+}
+
+pub(crate) const MACHINES: [Machine; 4] = [
+    Machine {
+        triple: "aarch64-unknown-linux-gnu",
+        how: "qemu-user",
+        packages: &["qemu-user", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+        programs: &["qemu-aarch64", "aarch64-linux-gnu-gcc"],
+        compiler: "aarch64-linux-gnu-gcc",
+        runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+        is_windows: false,
+    },
+    Machine {
+        triple: "s390x-unknown-linux-gnu",
+        how: "qemu-user, big-endian",
+        packages: &["qemu-user", "gcc-s390x-linux-gnu", "libc6-dev-s390x-cross"],
+        programs: &["qemu-s390x", "s390x-linux-gnu-gcc"],
+        compiler: "s390x-linux-gnu-gcc",
+        runner: "qemu-s390x -L /usr/s390x-linux-gnu",
+        is_windows: false,
+    },
+    Machine {
+        triple: "i686-unknown-linux-gnu",
+        how: "the processor itself, 32 bits",
+        packages: &["gcc-i686-linux-gnu", "libc6-dev-i386-cross", "libc6-i386"],
+        programs: &["i686-linux-gnu-gcc"],
+        compiler: "i686-linux-gnu-gcc",
+        runner: "",
+        is_windows: false,
+    },
+    Machine {
+        triple: "x86_64-pc-windows-gnu",
+        how: "wine",
+        packages: &["gcc-mingw-w64-x86-64", "wine", "wine64"],
+        programs: &["x86_64-w64-mingw32-gcc", super::windows::WINE],
+        compiler: "x86_64-w64-mingw32-gcc",
+        runner: super::windows::WINE,
+        is_windows: true,
+    },
+];
