@@ -137,7 +137,8 @@ impl Region {
         }
     }
 
-    /// Changes the protection: one system call, none where nothing changes, and one more where the lock was lost meanwhile. Callers order their calls among themselves.
+    /// Changes the protection: one system call, none where nothing changes, and one more where the lock was lost meanwhile.
+    /// Callers order their calls among themselves.
     #[inline]
     pub(crate) fn protect(&self, prot: Prot) -> Result<(), Error> {
         let before = self.prot();

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
 use sodium::Error;
 
-/// New secret memory of `bytes`, whole pages: writable, of any content, locked by nature and left out of core dumps. No one finds it
-/// by a descriptor, and a child has nothing in its place, unless it is forked while this function runs.
+/// New secret memory of `bytes`, whole pages: writable, of any content, locked by nature and left out of core dumps. No one
+/// finds it by a descriptor, and a child has nothing in its place, unless it is forked while this function runs.
 pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
     file_may_have(bytes).map_err(failed("getrlimit"))?;
     if !super::advice_is_heeded() {
