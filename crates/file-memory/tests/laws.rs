@@ -4,6 +4,7 @@
 
 use conformance::child;
 use file_memory::FileMemory;
+use locked_memory::Zeroize as _;
 
 #[test]
 fn in_the_default_directory() {
@@ -27,4 +28,13 @@ fn at_best_effort_without_any_lock() {
         conformance::laws!(FileMemory, |payload| FileMemory::alloc(payload, payload.len()));
     })
     .succeeds();
+}
+
+#[test]
+fn what_is_kept_is_ciphertext_and_nothing_once_zeroized() {
+    let mut memory = FileMemory::alloc(b"secret", 6).unwrap();
+    assert_eq!(memory.protection(), Some(boxed::Protection::of_ciphertext()));
+    memory.zeroize();
+    assert_eq!(memory.protection(), None);
+    assert_eq!(memory.clone().protection(), None);
 }

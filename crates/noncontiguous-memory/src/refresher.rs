@@ -196,6 +196,7 @@ mod tests {
                 assert_eq!(*memory.unlock().unwrap().borrow(), [7; 32]);
             }
         }
+        assert_eq!(format!("{refresher:?}"), "Refresher");
         drop(rounds);
     }
 

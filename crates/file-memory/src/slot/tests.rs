@@ -65,6 +65,7 @@ fn a_secret_takes_few_bytes_of_memory() {
 fn other_lengths_are_refused() {
     assert!(matches!(Slot::new(0), Err(MemoryError::ZeroSizedNotAllowed)));
     let (_directory, mut slot) = slot(b"12345");
+    assert_eq!(format!("{slot:?}"), DEBUG_MSG);
     for stated in [4, 6] {
         let refused = |result| {
             let expected =
