@@ -49,7 +49,7 @@ pub(crate) const SANITIZERS: [Sanitizer; 5] = [
         flags: "",
         reports: &["ERROR: LeakSanitizer"],
         planted: &[("leak", "detected memory leaks")],
-        skips: &[&SCANS, &NOT_DUMPABLE, &LEFT_TO_THE_PARENT],
+        skips: &[&SCANS, &ADDRESS_SPACE, &NOT_DUMPABLE, &LEFT_TO_THE_PARENT, &FILTERED],
     },
     Sanitizer {
         name: MEMCHECK,
@@ -105,6 +105,11 @@ const NOT_DUMPABLE: Skip = Skip {
 const LEFT_TO_THE_PARENT: Skip = Skip {
     tests: &["a_zeroed_token_is_a_new_generation"],
     why: "what a process made before a fork stays allocated in the child on purpose: its locks may be held for ever",
+};
+
+const FILTERED: Skip = Skip {
+    tests: &["pages_without_a_guard_are_refused"],
+    why: "its filter of system calls refuses those of the sanitizer, too",
 };
 
 const FAULTS: Skip = Skip {
