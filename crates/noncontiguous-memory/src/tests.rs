@@ -187,12 +187,37 @@ fn a_zeroized_memory_refuses_every_use() {
     }
 }
 
+/// The shards of a memory that keeps both on the heap.
+fn sealed(memory: &mut NonContiguousMemory) -> (&mut Block, &mut Block) {
+    let Some(Places::Ram(sealed)) = memory.places.get_mut().unwrap() else { unreachable!() };
+    sealed.shards()
+}
+
+/// The allocator keeps small blocks mapped, and writes its own words into the first 16 bytes of one that is free.
+#[cfg(target_os = "linux")]
+#[test]
+fn sealed_shards_are_wiped_when_dropped() {
+    use std::os::unix::fs::FileExt as _;
+    let mut memory = new(&pattern(200), NCConfig::FullRam);
+    let (left, right) = sealed(&mut memory);
+    let shards = [left, right].map(|shard| shard.bytes().to_vec());
+    let (left, right) = sealed(&mut memory);
+    let addresses = [left, right].map(|shard| shard.bytes().as_ptr() as u64);
+    let process = std::fs::File::open("/proc/self/mem").unwrap();
+    let read = |at: usize| {
+        let mut bytes = vec![0; shards[at].len()];
+        process.read_exact_at(&mut bytes, addresses[at]).unwrap();
+        bytes
+    };
+    assert!([0, 1].map(read) == shards);
+    drop(memory);
+    for after in [0, 1].map(read) {
+        assert!(after[16..].iter().all(|byte| *byte == 0));
+    }
+}
+
 #[test]
 fn sealed_shards_open_in_no_other_place() {
-    fn sealed(memory: &mut NonContiguousMemory) -> (&mut Block, &mut Block) {
-        let Some(Places::Ram(sealed)) = memory.places.get_mut().unwrap() else { unreachable!() };
-        sealed.shards()
-    }
     type Sides<'a> = (&'a mut Block, &'a mut Block);
     let swaps: [fn(Sides<'_>, Sides<'_>); 6] = [
         |a, b| core::mem::swap(a.0, b.0), // with their nonces

@@ -144,6 +144,9 @@ fn a_page_that_can_be_neither_closed_nor_wiped_nor_unmapped_ends_the_process() {
 
 #[test]
 fn a_twin_whose_page_could_not_be_closed_is_written_again() {
+    if conformance::grants::Grant::Advice.is_lacking() {
+        return; // both strings lie in one page there
+    }
     run("faults::tests::a_twin_whose_page_could_not_be_closed_is_written_again", || {
         let before = (pool::current().counts().in_use, descriptors());
         let mut twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
