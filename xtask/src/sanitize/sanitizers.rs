@@ -69,6 +69,9 @@ const NO_LOCKING: Skip = Skip {
         "at_best_effort_without_any_lock",
         "a_hundred_thousand_secrets_fit_a_lock_limit_of_64_kib",
         "what_cannot_be_done_is_a_clear_message_and_exit_code_1",
+        "what_the_child_cannot_lock_it_does_not_get",
+        "at_best_effort_the_child_gets_it_unlocked",
+        "a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool",
     ],
     why: "its runtime turns `mlock` into a call that does nothing, so no limit is ever reached",
 };
