@@ -73,3 +73,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No code panics while it holds a lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_use_is_shared_and_one_that_is_not_is_forgotten() {
+        let [here, there, elsewhere] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let stores = Stores::default();
+        let of = |directory: &tempfile::TempDir| stores.of(directory.path()).unwrap();
+        let kept = of(&here);
+        drop(of(&there));
+        let another = of(&elsewhere);
+        assert!(Arc::ptr_eq(&kept, &of(&here)) && Arc::ptr_eq(&another, &of(&elsewhere)));
+        let known = lock(&stores.by_directory);
+        assert_eq!(known.len(), 2);
+        assert!(!known.contains_key(&os::identity(there.path()).unwrap()));
+    }
+}

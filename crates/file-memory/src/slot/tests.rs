@@ -1,5 +1,5 @@
 use super::*;
-use crate::faults::{Call, during};
+use crate::faults::{Call, Failure, Plan, during, under};
 use crate::room::BLOCK;
 
 fn session() -> Session {
@@ -158,6 +158,35 @@ fn a_block_belongs_to_its_place_and_generation_besides_its_nonce() {
     other.state = State::Written { nonce, generation: generation + 1 };
     does_not_open(&other);
     std::mem::forget(other); // its extent is that of the other
+}
+
+#[test]
+fn every_write_has_a_generation_of_its_own() {
+    let (_directory, mut slot) = slot(b"first");
+    let mut before = None;
+    for _ in 0..3 {
+        slot.write(&session(), b"again").unwrap();
+        let State::Written { generation, .. } = slot.state else { unreachable!() };
+        assert!(Some(generation) > before);
+        before = Some(generation);
+    }
+}
+
+#[test]
+fn holes_are_made_of_whole_blocks_alone() {
+    let (_directory, keep) = slot(b"secret");
+    let block = usize::try_from(BLOCK).unwrap();
+    for (length, holes) in [(32, 0), (block / 4, 0), (block - MOST_OVERHEAD, 1), (block, 1)] {
+        let mut dropped = keep.beside(length).unwrap();
+        dropped.write(&session(), &vec![2; length]).unwrap();
+        let never = Plan {
+            call: Call::Punch,
+            error: Failure::Kind(ErrorKind::Other),
+            after: usize::MAX,
+            for_good: false,
+        };
+        assert_eq!(under(never, || drop(dropped)).1, holes, "{length}");
+    }
 }
 
 #[test]
