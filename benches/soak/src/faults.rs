@@ -29,8 +29,8 @@ fn main() -> ExitCode {
 fn run() -> Result {
     const USAGE: &str = "\
 faults kinds                        names the kinds of memory
-faults live KIND BACKING CALL PLAN  lives twice; BACKING is auto, secret, ordinary or inherited, CALL the system call that fails, and
-                                    PLAN once or always";
+faults live KIND BACKING CALL PLAN  lives twice; BACKING is auto, secret, ordinary or inherited, CALL the system call that
+                                    fails, and PLAN once or always";
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["kinds"] => {
