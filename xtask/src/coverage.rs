@@ -3,7 +3,7 @@
 //! Only lines of the library count: not those of tests, which would flatter it, and not those compiled for other systems.
 
 use crate::mutants::CRATES;
-use crate::{Result, no_more, page, table, workspace};
+use crate::{Result, library, no_more, page, table, workspace};
 use pico_args::Arguments;
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,11 +30,10 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let target = workspace::target_directory(sh)?;
     let (report, counts) = (target.join("coverage.lcov"), target.join("llvm-cov-target"));
     sh.create_dir(&counts)?;
-    cmd!(sh, "chmod 1777 {counts}").quiet().run()?; // tests run as ordinary users, too
-    let packages = CRATES.iter().flat_map(|name| ["-p".to_owned(), format!("stronghold-{name}")]);
+    workspace::open_to_all(sh, &counts)?;
     let mut measured =
         cmd!(sh, "cargo llvm-cov --quiet --locked --lib --tests --lcov --output-path {report}")
-            .args(packages)
+            .args(library::packages(&CRATES))
             .env("RUSTFLAGS", COUNTED_IN_FILES)
             .env("LLVM_PROFILE_FILE_NAME", FILES_OF_COUNTS);
     for (variable, tool) in tools(sh)? {

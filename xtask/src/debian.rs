@@ -11,10 +11,15 @@ pub(crate) const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src"
 /// Where Debian puts the source of the standard library, below the compiler's own directory.
 const SOURCE: &str = "lib/rustlib/src/rust/library/Cargo.lock";
 
-/// Fetches the compiler and `others`. It takes root.
+/// Installs the compiler and `others`. It takes root.
 pub(crate) fn install(sh: &Shell, others: &[&str]) -> Result {
+    install_alone(sh, &[&PACKAGES, others].concat())
+}
+
+/// Installs `packages`. It takes root.
+pub(crate) fn install_alone(sh: &Shell, packages: &[&str]) -> Result {
     cmd!(sh, "apt-get update").run()?;
-    Ok(cmd!(sh, "apt-get install -y --no-install-recommends {PACKAGES...} {others...}").run()?)
+    Ok(cmd!(sh, "apt-get install -y --no-install-recommends {packages...}").run()?)
 }
 
 /// Whether the compiler and the source are there.

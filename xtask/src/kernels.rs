@@ -5,7 +5,7 @@
 //! comes over the serial line.
 
 use crate::library::{self, Tests};
-use crate::{Result, no_more, page, table, workspace};
+use crate::{Result, debian, no_more, page, table, workspace};
 use pico_args::Arguments;
 use serde_json::Value;
 use std::fs;
@@ -41,8 +41,7 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let install = args.contains("--install");
     no_more(args)?;
     if install {
-        cmd!(sh, "apt-get update").run()?;
-        cmd!(sh, "apt-get install -y --no-install-recommends {PACKAGES...}").run()?;
+        debian::install_alone(sh, &PACKAGES)?;
     }
     let directory = workspace::target_directory(sh)?.join("kernels");
     let debian = directory.join("debian");

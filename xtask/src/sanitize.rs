@@ -12,7 +12,7 @@ use crate::{Result, debian, no_more, page, table, workspace};
 use pico_args::Arguments;
 use sanitizers::{MEMCHECK, SANITIZERS, Sanitizer};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use xshell::{Cmd, Shell, cmd};
 
 /// Beside Debian's compiler.
@@ -184,7 +184,7 @@ impl<'a> Job<'a> {
         let reports = &self.reports;
         self.sh.remove_path(reports)?;
         self.sh.create_dir(reports)?;
-        open_to_all(self.sh, reports)
+        workspace::open_to_all(self.sh, reports)
     }
 
     /// What was reported since [`forget_reports`](Self::forget_reports).
@@ -198,9 +198,4 @@ impl<'a> Job<'a> {
         }
         Ok(found)
     }
-}
-
-/// Tests run as ordinary users, too.
-fn open_to_all(sh: &Shell, directory: &Path) -> Result {
-    Ok(cmd!(sh, "chmod 1777 {directory}").quiet().run()?)
 }

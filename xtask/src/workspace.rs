@@ -18,3 +18,8 @@ pub(crate) fn target_directory(sh: &Shell) -> Result<PathBuf> {
     let directory = metadata["target_directory"].as_str().ok_or("cargo does not say where it builds")?;
     Ok(directory.into())
 }
+
+/// Lets everyone write into `directory`: tests run as ordinary users, too.
+pub(crate) fn open_to_all(sh: &Shell, directory: &Path) -> Result {
+    Ok(cmd!(sh, "chmod 1777 {directory}").quiet().run()?)
+}
