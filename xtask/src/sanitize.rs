@@ -149,12 +149,15 @@ impl<'a> Job<'a> {
         let rest: Vec<&str> = if skips.is_empty() { Vec::new() } else { [&["--"], skips].concat() };
         let name = self.sanitizer.name;
         if name == MEMCHECK {
+            // A test that becomes an ordinary user goes on as the same process, which may not open the report or the pipes
+            // for gdb that it began as root: the variable that tests set for their children tells both reports apart.
             let runner = format!(
-                "valgrind --quiet --leak-check=no --trace-children=yes --log-file={reports}/report.%p \
-                 --error-exitcode=9"
+                "valgrind --quiet --vgdb=no --leak-check=no --trace-children=yes --error-exitcode=9 \
+                 --log-file={reports}/report.%p.%q{{STRONGHOLD_TEST_CHILD}}"
             );
             return Ok(cmd!(sh, "cargo {verb} {what...} --target-dir {target} {rest...}")
-                .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner));
+                .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner)
+                .env("STRONGHOLD_TEST_CHILD", "none"));
         }
         // Faults and aborts stay what they are: tests look at the signal.
         let options =

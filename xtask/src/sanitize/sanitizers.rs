@@ -56,7 +56,7 @@ pub(crate) const SANITIZERS: [Sanitizer; 5] = [
         flags: "",
         reports: &["Invalid read", "Invalid write", "Invalid free", "uninitialised"],
         planted: &[("heap-overflow", "Invalid read"), ("uninitialised", "uninitialised")],
-        skips: &[&SCANS, &FAULTS],
+        skips: &[&SCANS, &FAULTS, &NO_FILTERS, &ABSENT],
     },
 ];
 
@@ -116,6 +116,24 @@ const FILTERED: Skip = Skip {
 };
 
 const FAULTS: Skip = Skip {
-    tests: &["faults", "aborts", "canary", "writing_before_the_start_ends_the_process"],
+    tests: &["_faults", "aborts", "canary", "writing_before_the_start_ends_the_process"],
     why: "their children do on purpose what it reports: they touch guard pages and damage canaries",
+};
+
+const NO_FILTERS: Skip = Skip {
+    tests: &[
+        "pages_without_a_guard_are_refused",
+        "required_and_refused_is_an_error",
+        "where_a_filter_forbids_it_it_is_ordinary_memory_and_said_to_be",
+        "where_the_kernel_has_none_it_is_ordinary_memory_and_said_to_be",
+        "the_doctor_sees_that_a_filter_forbids_secret_memory",
+        "shards_that_cannot_be_replaced_are_joined_all_the_same",
+        "a_root_key_that_was_destroyed_is_followed_by_another",
+    ],
+    why: "it knows no filters of system calls",
+};
+
+const ABSENT: Skip = Skip {
+    tests: &["dropped_in_a_child_it_takes_nothing_of_the_childs"],
+    why: "it takes pages that were kept from a child for mapped there, and maps nothing in their place",
 };
