@@ -54,6 +54,7 @@ pub(crate) fn between_forks<T>(make: impl Fn() -> Result<T, Error>, undo: impl F
 }
 
 /// Pages that a child does not get, or none: an entry of the list, never freed.
+#[derive(Debug)]
 struct Place {
     start: AtomicUsize,
     /// Zero where the place is free.
@@ -67,6 +68,7 @@ unsafe impl Sync for Place {}
 unsafe impl Send for Place {}
 
 /// Pages that the children of this process find zeros in place of, for as long as this value lives.
+#[derive(Debug)]
 pub(crate) struct Absent(&'static Place);
 
 impl Absent {
@@ -89,12 +91,6 @@ impl Drop for Absent {
     fn drop(&mut self) {
         self.clear();
         with_free(|free| free.push(self.0));
-    }
-}
-
-impl core::fmt::Debug for Absent {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Absent")
     }
 }
 
@@ -219,6 +215,33 @@ mod tests {
             assert_eq!((made.get(), undone.get()), (2, 1));
             // A child begins with no fork under way.
             assert!(forked::succeeds(|| assert!(matches!(super::between_forks(|| Ok(1), drop), Ok(1)))));
+        })
+        .succeeds();
+    }
+
+    fn is_mapped(address: usize) -> bool {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().any(|line| {
+            let (start, rest) = line.split_once('-').unwrap();
+            let [start, end] = [start, rest.split_once(' ').unwrap().0]
+                .map(|number| usize::from_str_radix(number, 16).unwrap());
+            (start..end).contains(&address)
+        })
+    }
+
+    #[test]
+    fn where_pages_were_given_back_a_child_finds_nothing() {
+        child::run("absent::tests::where_pages_were_given_back_a_child_finds_nothing", || {
+            Policy::new().pool_bytes(0).install().unwrap();
+            let secret = Boxed::<u8>::random(32).unwrap();
+            let (address, is_absent) = (secret.address(), secret.protection().secret_memory);
+            assert!(forked::succeeds(|| assert!(is_mapped(address))));
+            drop(secret);
+            assert!(!is_mapped(address));
+            assert!(forked::succeeds(|| assert!(!is_mapped(address))));
+            if !is_absent {
+                println!("skipped: the kernel grants no secret memory");
+            }
         })
         .succeeds();
     }

@@ -64,3 +64,20 @@ pub fn secret_memory() -> Result<(), Error> {
 pub fn scrub() {
     sodium::scrub(4096);
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)]
+    fn scrubbing_wipes_vector_registers() {
+        use core::arch::asm;
+        let seen: u64;
+        // SAFETY: writes a declared register, which is the caller's on no system.
+        unsafe { asm!("movq xmm5, {}", in(reg) 0x5a5a_u64, out("xmm5") _) };
+        super::scrub();
+        // SAFETY: reads a register and writes a declared one.
+        unsafe { asm!("movq {}, xmm5", out(reg) seen) };
+        assert_eq!(seen, 0);
+    }
+}

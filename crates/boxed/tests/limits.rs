@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use boxed::{AtLimit, Boxed, Error, Lock, Policy, Scratch, Twin, status};
+use boxed::{AtLimit, Backing, Boxed, Error, Lock, Policy, Scratch, Twin, status};
 use conformance::child::{Conditions, run, run_under};
 use conformance::grants::Grant;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -99,6 +99,26 @@ fn at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room() {
         kept.pop();
         kept.extend([one_page().unwrap(), one_page().unwrap()]);
         assert!(one_page().is_err() || !one_count);
+    })
+    .succeeds();
+}
+
+#[test]
+fn at_the_limit_secret_memory_alone_is_refused_as_other_pages_are() {
+    run_under(ordinary(64), "at_the_limit_secret_memory_alone_is_refused_as_other_pages_are", || {
+        Policy::new().backing(Backing::SecretMem).install().unwrap();
+        if boxed::secret_memory().is_err() {
+            return println!("skipped: the kernel grants no secret memory");
+        }
+        let mut kept = Vec::new();
+        let error = loop {
+            match one_page() {
+                Ok(secret) => kept.push(secret),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::LockLimit { limit: Some(65_536), .. }), "{error:?}");
+        assert_eq!(status().bytes_locked, kept.len() * 4096);
     })
     .succeeds();
 }

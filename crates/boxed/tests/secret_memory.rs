@@ -68,6 +68,14 @@ fn asked_for_it_is_granted_and_unreadable_or_an_error_that_says_who_refused() {
     .succeeds();
 }
 
+#[test]
+fn unasked_it_is_used_where_it_is_granted() {
+    run("unasked_it_is_used_where_it_is_granted", || {
+        assert_eq!(boxed::secret_memory().is_ok(), secret().protection().secret_memory);
+    })
+    .succeeds();
+}
+
 fn falls_back(errno: u32) {
     kernel::deny_secret_memory(errno).unwrap();
     let error = boxed::secret_memory().unwrap_err();

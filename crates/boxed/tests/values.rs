@@ -57,6 +57,12 @@ fn a_cloned_guard_keeps_the_values_readable() {
 }
 
 #[test]
+#[cfg(unix)]
+fn the_size_of_a_page_is_the_systems() {
+    assert_eq!(boxed::page_size(), rustix::param::page_size());
+}
+
+#[test]
 fn sizes_are_in_bytes_and_lengths_in_values() {
     let values = Boxed::<u32>::random(5).unwrap();
     assert_eq!((values.len(), values.size()), (5, 20));
