@@ -102,3 +102,16 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Limit;
+
+    #[test]
+    fn a_limit_is_told_in_bytes_where_it_is_known() {
+        assert_eq!(
+            [Some(65_536), None].map(|limit| Limit(limit).to_string()),
+            ["65536 bytes", "(unknown) bytes"]
+        );
+    }
+}

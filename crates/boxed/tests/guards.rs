@@ -86,6 +86,17 @@ fn reading_while_not_borrowed_faults() {
 }
 
 #[test]
+fn reading_after_it_was_borrowed_for_writing_faults() {
+    run("reading_after_it_was_borrowed_for_writing_faults", || {
+        let mut secret = secret(33);
+        drop(secret.write().unwrap());
+        assert_eq!(secret.prot(), Prot::NoAccess);
+        read(secret.address());
+    })
+    .dies_of(SIGSEGV, "");
+}
+
+#[test]
 fn writing_while_borrowed_for_reading_faults() {
     run("writing_while_borrowed_for_reading_faults", || {
         let secret = secret(33);

@@ -1,26 +1,16 @@
 //! Linux and Android.
 #![allow(unsafe_code)]
 
-// An Android app's filter of system calls ends a program that makes one it does not know, and the libraries for Android lack
-// what secret memory takes: both shards of the root key lie in one guarded range there.
-#[cfg_attr(target_os = "linux", path = "memfd.rs")]
-#[cfg_attr(target_os = "android", path = "no_memfd.rs")]
-mod memfd;
-#[path = "posix.rs"]
-mod posix;
-#[cfg_attr(target_os = "linux", path = "secret.rs")]
-#[cfg_attr(target_os = "android", path = "no_secret.rs")]
-mod secret;
-
+use super::posix;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::io;
 
-pub(crate) use memfd::RamFile;
-pub(crate) use posix::{NO_ACCESS_UNLOCKS, complain, lock, lock_limit, page_size, protect, reserve, unmap};
-pub(crate) use secret::{at_every_fork, map_secret, move_over, put_zeros};
+pub(crate) use super::posix::{
+    NO_ACCESS_UNLOCKS, complain, lock, lock_limit, page_size, protect, reserve, unmap,
+};
 
 /// `MADV_DONTDUMP`, see `madvise(2)`.
 pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {

@@ -1,4 +1,5 @@
 //! A file that exists in RAM alone, see `memfd_create(2)`.
+#![allow(unsafe_code)]
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -16,7 +17,7 @@ impl RamFile {
     /// A file of `bytes` zero bytes.
     pub(crate) fn new(bytes: usize) -> io::Result<Self> {
         super::posix::file_may_have(bytes)?;
-        if !super::advice_is_heeded() {
+        if !super::linux::advice_is_heeded() {
             return Err(io::ErrorKind::Unsupported.into()); // children would have the pages
         }
         #[cfg(all(test, target_os = "linux"))]

@@ -22,13 +22,48 @@
 //! | `at_every_fork` | calls functions before and after every fork |
 //! | `complain` | writes a line to standard error without a lock |
 
-#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
-#[cfg_attr(all(unix, not(any(target_os = "linux", target_os = "android"))), path = "unix.rs")]
-#[cfg_attr(windows, path = "windows.rs")]
-#[cfg_attr(not(any(unix, windows)), path = "unsupported.rs")]
-mod imp;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(target_os = "linux")]
+mod memfd;
+#[cfg(not(target_os = "linux"))]
+mod no_memfd;
+#[cfg(not(target_os = "linux"))]
+mod no_secret;
+#[cfg(unix)]
+mod posix;
+#[cfg(target_os = "linux")]
+mod secret;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod unix;
+#[cfg(not(any(unix, windows)))]
+mod unsupported;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use imp::{
-    NO_ACCESS_UNLOCKS, RamFile, at_every_fork, complain, exclude_from_dumps, forbid_merging, fork_token,
-    lock, lock_limit, map_secret, move_over, page_size, protect, put_zeros, reserve, unmap, wipe_on_fork,
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use linux as this;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+use unix as this;
+#[cfg(not(any(unix, windows)))]
+use unsupported as this;
+#[cfg(windows)]
+use windows as this;
+
+pub(crate) use this::{
+    NO_ACCESS_UNLOCKS, complain, exclude_from_dumps, forbid_merging, fork_token, lock, lock_limit, page_size,
+    protect, reserve, unmap, wipe_on_fork,
+};
+
+// An Android app's filter of system calls ends a program that makes one it does not know, and the libraries for Android lack
+// what secret memory takes: both shards of the root key lie in one guarded range there.
+#[cfg(target_os = "linux")]
+pub(crate) use {
+    memfd::RamFile,
+    secret::{at_every_fork, map_secret, move_over, put_zeros},
+};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use {
+    no_memfd::RamFile,
+    no_secret::{at_every_fork, map_secret, move_over, put_zeros},
 };

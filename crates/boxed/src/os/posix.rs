@@ -1,4 +1,5 @@
 //! What every Unix shares.
+#![allow(unsafe_code)]
 
 use crate::protection::Prot;
 use core::ffi::c_void;

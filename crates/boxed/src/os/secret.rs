@@ -1,5 +1,7 @@
 //! Pages that the kernel takes out of its own map, see `memfd_secret(2)`.
+#![allow(unsafe_code)]
 
+use super::linux::advice_is_heeded;
 use super::posix::{file_may_have, page_size, unmap};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
@@ -12,7 +14,7 @@ use sodium::Error;
 /// finds it by a descriptor, and a child has nothing in its place, unless it is forked while this function runs.
 pub(crate) fn map_secret(bytes: usize) -> Result<NonNull<[u8]>, Error> {
     file_may_have(bytes).map_err(failed("getrlimit"))?;
-    if !super::advice_is_heeded() {
+    if !advice_is_heeded() {
         return Err(failed("madvise")(Errno::NOSYS)); // children would have the pages
     }
     let file = memfd_secret().map_err(failed("memfd_secret"))?;

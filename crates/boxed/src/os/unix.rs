@@ -1,20 +1,14 @@
 //! macOS, iOS and the BSDs.
 #![allow(unsafe_code)]
 
-#[path = "no_memfd.rs"]
-mod no_memfd;
-#[path = "no_secret.rs"]
-mod no_secret;
-#[path = "posix.rs"]
-mod posix;
-
+use super::posix;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 use std::io;
 
-pub(crate) use no_memfd::RamFile;
-pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
-pub(crate) use posix::{NO_ACCESS_UNLOCKS, complain, lock, lock_limit, page_size, protect, reserve, unmap};
+pub(crate) use super::posix::{
+    NO_ACCESS_UNLOCKS, complain, lock, lock_limit, page_size, protect, reserve, unmap,
+};
 
 /// `MADV_NOCORE` on FreeBSD, see `madvise(2)`; the other systems have nothing of the kind for one range of pages.
 pub(crate) fn exclude_from_dumps(pages: NonNull<[u8]>) -> io::Result<()> {

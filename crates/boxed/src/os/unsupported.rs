@@ -1,17 +1,9 @@
 //! Any other system: everything compiles, libsodium decides what an allocation is worth, and the report says "no".
 
-#[path = "no_memfd.rs"]
-mod no_memfd;
-#[path = "no_secret.rs"]
-mod no_secret;
-
 use crate::protection::Prot;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 use std::io;
-
-pub(crate) use no_memfd::RamFile;
-pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
 
 pub(crate) const NO_ACCESS_UNLOCKS: bool = false;
 

@@ -1,11 +1,6 @@
 //! Windows; there is no fork.
 #![allow(unsafe_code)]
 
-#[path = "no_memfd.rs"]
-mod no_memfd;
-#[path = "no_secret.rs"]
-mod no_secret;
-
 use crate::protection::Prot;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -17,9 +12,6 @@ use windows_sys::Win32::System::Memory::{
     VirtualAlloc, VirtualFree, VirtualLock, VirtualProtect,
 };
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
-
-pub(crate) use no_memfd::RamFile;
-pub(crate) use no_secret::{at_every_fork, map_secret, move_over, put_zeros};
 
 /// A locked page that loses all access is unlocked, as the status `STATUS_WAS_UNLOCKED` of `ntstatus.h` is there to say.
 pub(crate) const NO_ACCESS_UNLOCKS: bool = true;

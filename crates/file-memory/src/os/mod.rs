@@ -1,9 +1,18 @@
 //! What systems do differently: positioned reads and writes, holes, limits, and how a directory is recognised.
 
-#[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(windows, path = "windows.rs")]
-#[cfg_attr(not(any(unix, windows)), path = "unsupported.rs")]
-mod this;
+#[cfg(unix)]
+mod unix;
+#[cfg(not(any(unix, windows)))]
+mod unsupported;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as this;
+#[cfg(not(any(unix, windows)))]
+use unsupported as this;
+#[cfg(windows)]
+use windows as this;
 
 pub(crate) use this::{Id, identity, make_private, punch, read_exact_at, size_limit, write_all_at};
 

@@ -1,15 +1,12 @@
 //! Linux and Android.
 
-#[path = "posix.rs"]
-mod posix;
-
 use crate::{Check, Outcome, Topic};
 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit, set_dumpable_behavior};
 use rustix::thread::CapabilitySet;
 use std::fs;
 use std::io;
 
-pub(crate) use posix::{forbid_core_dumps, kernel};
+pub(crate) use super::posix::{forbid_core_dumps, kernel};
 
 /// `PR_SET_DUMPABLE`, see `prctl(2)` and "Ptrace access mode checking" in `ptrace(2)`.
 pub(crate) fn forbid_debuggers() -> Outcome {

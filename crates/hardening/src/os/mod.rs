@@ -10,10 +10,24 @@
 //! | `exceeds_lock_limit` | whether this process may lock more than its limit |
 //! | `examine` | looks at what only this family of systems has |
 
-#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
-#[cfg_attr(all(unix, not(any(target_os = "linux", target_os = "android"))), path = "unix.rs")]
-#[cfg_attr(windows, path = "windows.rs")]
-#[cfg_attr(not(any(unix, windows)), path = "unsupported.rs")]
-mod imp;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(unix)]
+mod posix;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod unix;
+#[cfg(not(any(unix, windows)))]
+mod unsupported;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use imp::{examine, exceeds_lock_limit, forbid_core_dumps, forbid_debuggers, kernel};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use linux as this;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+use unix as this;
+#[cfg(not(any(unix, windows)))]
+use unsupported as this;
+#[cfg(windows)]
+use windows as this;
+
+pub(crate) use this::{examine, exceeds_lock_limit, forbid_core_dumps, forbid_debuggers, kernel};

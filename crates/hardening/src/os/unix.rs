@@ -1,11 +1,8 @@
 //! Unix systems other than Linux.
 
-#[path = "posix.rs"]
-mod posix;
-
 use crate::{Check, Outcome};
 
-pub(crate) use posix::{forbid_core_dumps, kernel};
+pub(crate) use super::posix::{forbid_core_dumps, kernel};
 
 /// `PT_DENY_ATTACH`, see `ptrace(2)` of macOS.
 #[cfg(target_os = "macos")]
