@@ -148,6 +148,9 @@ mod tests {
         let wide = fragment(Wide([3; 1024]));
         assert_eq!((wide.span().start % 1024, wide.span().end % crate::page_size()), (0, 0));
         assert_eq!(wide.get().unwrap().0, [3; 1024]);
+        #[repr(align(4096))] // the least page of any system
+        struct Page([u8; 4096]);
+        assert_eq!(fragment(Page([4; 4096])).get().unwrap().0, [4; 4096]);
         let nothing = fragment(());
         assert_eq!(*nothing.get().unwrap(), ());
         assert!(nothing.span().is_empty());

@@ -2,7 +2,7 @@
 #![cfg(any(unix, windows))]
 #![allow(unsafe_code, clippy::unwrap_used)]
 
-use boxed::{Boxed, Prot, Scratch};
+use boxed::{Backing, Boxed, Policy, Prot, Scratch};
 use conformance::child::{SIGABRT, SIGSEGV, run};
 #[cfg(target_os = "linux")]
 use conformance::grants::Grant;
@@ -73,6 +73,17 @@ fn the_canary_of_a_recycled_page_is_checked_too() {
         write(scratch.as_ptr() as usize - 16);
     })
     .dies_of(SIGABRT, CANARY);
+}
+
+#[test]
+fn lengths_around_that_of_a_page_damage_no_canary() {
+    run("lengths_around_that_of_a_page_damage_no_canary", || {
+        Policy::new().backing(Backing::Sodium).pool_bytes(0).install().unwrap();
+        for len in boxed::page_size() - 64..=boxed::page_size() + 1 {
+            assert_eq!(*secret(len).read().unwrap(), vec![7; len]);
+        }
+    })
+    .succeeds();
 }
 
 #[test]
