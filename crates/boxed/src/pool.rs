@@ -284,10 +284,16 @@ mod tests {
         assert_eq!((counts.in_use, counts.pooled, counts.bytes_locked), (0, 2, 2 * os::page_size()));
         let again = pool.take(1).unwrap();
         assert!(addresses.contains(&again.usable().cast::<u8>()));
+        assert_eq!((pool.counts().in_use, pool.counts().pooled), (1, 1));
         pool.put(again);
         pool.drain();
         let counts = pool.counts();
         assert_eq!((counts.in_use, counts.pooled, counts.bytes_locked), (0, 0, 0));
+    }
+
+    #[test]
+    fn every_pool_draws_a_canary_of_its_own() {
+        assert_ne!(Pool::new(0).canary().unwrap(), Pool::new(0).canary().unwrap());
     }
 
     #[test]

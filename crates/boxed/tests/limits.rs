@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use boxed::{AtLimit, Backing, Boxed, Error, Lock, Policy, Scratch, Twin, status};
+use boxed::{AtLimit, Backing, Boxed, Error, Lock, Origin, Policy, Scratch, Spot, Twin, status};
 use conformance::child::{Conditions, run, run_under};
 use conformance::grants::Grant;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -153,6 +153,34 @@ fn a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool() {
         let status = status();
         assert_eq!((status.pages_in_use, status.pages_pooled, status.bytes_locked), (1, 1, 8192));
         drop(second);
+    })
+    .succeeds();
+}
+
+#[test]
+fn a_thread_that_waits_for_pages_at_a_spot_gets_none_of_the_pool() {
+    run_under(ordinary(8), "a_thread_that_waits_for_pages_at_a_spot_gets_none_of_the_pool", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::MAX)).pool_bytes(8192).install().unwrap();
+        let (first, second) = (one_page().unwrap(), one_page().unwrap());
+        let page_of = |address: usize| address / boxed::page_size();
+        let left_behind = page_of(first.address());
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| Scratch::<u8>::at(&Spot::new(Origin::Mapped), 32).unwrap().close());
+            std::thread::sleep(TO_BEGIN);
+            drop(first);
+            assert_ne!(page_of(waiter.join().unwrap().unwrap().address()), left_behind);
+        });
+        drop(second);
+    })
+    .succeeds();
+}
+
+#[test]
+fn by_default_the_pool_keeps_a_quarter_of_the_limit() {
+    run_under(ordinary(64), "by_default_the_pool_keeps_a_quarter_of_the_limit", || {
+        drop((0..8).map(|_| one_page().unwrap()).collect::<Vec<_>>());
+        let status = status();
+        assert_eq!((status.pages_in_use, status.pages_pooled, status.bytes_locked), (0, 4, 16_384));
     })
     .succeeds();
 }
