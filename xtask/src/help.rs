@@ -25,7 +25,8 @@ usage: cargo xtask VERB
   mutants [CRATE] [--check]  plants faults that the tests must notice (cargo-mutants); --alive only those alive so far
   coverage [--check]         counts the lines of the library that its tests reach (cargo-llvm-cov)
   drop-in                    builds and runs a program made for the published runtime against this one
-  api [--accept] [--install] judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies
+  api [--check]              judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies;
+                             --accept writes the public items anew, --install fetches the tools it needs
   check-targets [--install]  type-checks and lints the library for the other platforms; --install fetches what Debian needs
   targets [NAME] [--check]   runs the tests on other processors (qemu) and on Windows (wine), and lints for the platforms that
                              nothing here runs (Debian); --install fetches what it needs
