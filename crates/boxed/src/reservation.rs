@@ -184,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn every_other_attempt_wishes_for_half_as_much() {
+        for (attempt, bits) in [(0, 45), (1, 45), (2, 44), (3, 44), (4, 43), (9, 41)] {
+            let highest = (1 << bits) - (1 << 32) - 1;
+            assert_eq!(address_of(highest, attempt) >> 16, ((1 << bits) - 1) >> 16);
+            assert_eq!(address_of(highest + 1, attempt), 1 << 32);
+        }
+    }
+
+    #[test]
     fn more_than_there_is_is_an_error() {
         assert!(matches!(
             Reservation::at_random(usize::MAX / os::page_size() - 2),
