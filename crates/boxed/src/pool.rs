@@ -318,5 +318,6 @@ mod tests {
         });
         let seen = pool.lock().releases;
         assert!(!pool.wait_for_release(seen, Duration::from_millis(1)));
+        assert_eq!(pool.lock().waiting, 0);
     }
 }
