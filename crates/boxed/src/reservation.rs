@@ -50,6 +50,7 @@ impl Reservation {
             larger.all = NonNull::slice_from_raw_parts(larger.all.cast(), length);
             return Ok(larger);
         }
+        drop(larger);
         Self::new(pages)
     }
 
