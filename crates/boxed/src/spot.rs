@@ -11,7 +11,7 @@ use core::ops::Range;
 const ATTEMPTS: usize = 16;
 
 /// The largest distance within which gaps are filled, in bytes: other threads need room meanwhile.
-const FILLABLE: usize = if usize::BITS == 64 { 1 << 36 } else { 1 << 24 };
+const FILLABLE: usize = if usize::BITS == 64 { 1 << 36 } else { 0x0100_0000 };
 
 /// Who hands out pages at a [`Spot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
