@@ -80,6 +80,9 @@ const NO_LOCKING: Skip = Skip {
         "what_the_child_cannot_lock_it_does_not_get",
         "at_best_effort_the_child_gets_it_unlocked",
         "a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool",
+        "a_thread_that_waits_for_pages_at_a_spot_gets_none_of_the_pool",
+        "by_default_the_pool_keeps_a_quarter_of_the_limit",
+        "ordinary_pages_are_locked_and_out_of_dumps_and_forks_as_reported",
     ],
     why: "its runtime turns `mlock` into a call that does nothing, so no limit is ever reached",
 };
