@@ -26,8 +26,9 @@ const LEFT_OUT: [&str; 6] = [
     "**/os/windows.rs",
 ];
 
-/// Beside the report of cargo-mutants: the faults that this run or those before it noticed.
+/// Beside the report of cargo-mutants: the faults that this run or those before it noticed, and those whose tests never ended.
 const NOTICED: &str = "noticed.txt";
+const TIMED_OUT: &str = "timed-out.txt";
 
 const REASONS: &str = "xtask/mutants.txt";
 
@@ -54,11 +55,13 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let mut failed = Vec::new();
     for name in crates {
         let output = built.join(name);
-        let earlier = if only_alive { noticed_earlier(sh, name, &output)? } else { Vec::new() };
+        let earlier = if only_alive { Earlier::of(sh, name, &output)? } else { Earlier::default() };
         plant(sh, name, &output, only_alive)?;
         let mut found = Found::read(&sh.read_file(output.join("mutants.out/outcomes.json"))?)?;
-        found.noticed.extend(earlier);
+        found.noticed.extend(earlier.noticed);
+        found.timed_out.extend(earlier.timed_out);
         sh.write_file(output.join(NOTICED), found.noticed.join("\n"))?;
+        sh.write_file(output.join(TIMED_OUT), found.timed_out.join("\n"))?;
         let (row, survivors) = (found.row(sh, name), found.survivors(&reasons));
         print!("{HEAD}{row}\n{survivors}");
         if found.score() < REQUIRED || survivors.contains(UNKNOWN) {
@@ -76,19 +79,39 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
         .into())
 }
 
-/// The faults of the code as it is now that the tests noticed in earlier runs. cargo-mutants does not plant them again.
-fn noticed_earlier(sh: &Shell, name: &str, output: &Path) -> Result<Vec<String>> {
-    let package = format!("stronghold-{name}");
-    let left_out = left_out();
-    let all = cmd!(sh, "cargo mutants --list --package {package} {left_out...} --colors never").quiet();
-    let all = all.ignore_stderr().read()?;
-    let read = |file: &str| sh.read_file(output.join(file)).unwrap_or_default();
-    let earlier = format!("{}\n{}", read(NOTICED), read("mutants.out/caught.txt")); // the last run may not have come to its end
-    Ok(all
-        .lines()
-        .filter(|fault| earlier.lines().any(|noticed| noticed == *fault))
-        .map(str::to_owned)
-        .collect())
+/// The faults of the code as it is now that did not outlive earlier runs. They are not planted again.
+#[derive(Default)]
+struct Earlier {
+    noticed: Vec<String>,
+    timed_out: Vec<String>,
+}
+
+impl Earlier {
+    fn of(sh: &Shell, name: &str, output: &Path) -> Result<Self> {
+        let package = format!("stronghold-{name}");
+        let left_out = left_out();
+        let all = cmd!(sh, "cargo mutants --list --package {package} {left_out...} --colors never").quiet();
+        let all = all.ignore_stderr().read()?;
+        let report = output.join("mutants.out");
+        let read = |file: &Path| sh.read_file(file).unwrap_or_default();
+        // The last run may not have come to its end, so that it is in its report alone.
+        let gone = |ours: &str, theirs: &str| {
+            let gone = format!("{}\n{}", read(&output.join(ours)), read(&report.join(theirs)));
+            all.lines()
+                .filter(|fault| gone.lines().any(|gone| gone == *fault))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let mut earlier =
+            Self { noticed: gone(NOTICED, "caught.txt"), timed_out: gone(TIMED_OUT, "timeout.txt") };
+        earlier.timed_out.retain(|fault| !earlier.noticed.contains(fault));
+        if sh.path_exists(&report) {
+            // cargo-mutants would plant again what it saw time out.
+            let skipped = report.join("previously_caught.txt");
+            sh.write_file(&skipped, format!("{}{}\n", read(&skipped), earlier.timed_out.join("\n")))?;
+        }
+        Ok(earlier)
+    }
 }
 
 fn left_out() -> impl Iterator<Item = &'static str> {
@@ -115,7 +138,7 @@ fn plant(sh: &Shell, name: &str, output: &Path, only_alive: bool) -> Result {
 struct Found {
     /// `file:line:column: what was changed`.
     noticed: Vec<String>,
-    timed_out: usize,
+    timed_out: Vec<String>,
     alive: Vec<String>,
 }
 
@@ -124,12 +147,12 @@ impl Found {
     fn read(report: &str) -> Result<Self> {
         let report: Value = serde_json::from_str(report)?;
         let outcomes = report["outcomes"].as_array().ok_or("not a report of cargo-mutants")?;
-        let mut found = Self { noticed: Vec::new(), timed_out: 0, alive: Vec::new() };
+        let mut found = Self { noticed: Vec::new(), timed_out: Vec::new(), alive: Vec::new() };
         for outcome in outcomes {
             let name = || outcome["scenario"]["Mutant"]["name"].as_str().ok_or("a fault without a name");
             match outcome["summary"].as_str() {
                 Some("CaughtMutant") => found.noticed.push(name()?.to_owned()),
-                Some("Timeout") => found.timed_out += 1,
+                Some("Timeout") => found.timed_out.push(name()?.to_owned()),
                 Some("MissedMutant") => found.alive.push(name()?.to_owned()),
                 Some("Failure") => return Err("the tests fail without any fault".into()),
                 _ => {} // those that do not compile, and the run without a fault
@@ -139,19 +162,19 @@ impl Found {
     }
 
     fn faults(&self) -> usize {
-        self.noticed.len() + self.timed_out + self.alive.len()
+        self.noticed.len() + self.timed_out.len() + self.alive.len()
     }
 
     /// How many of a hundred are noticed. A test that never ends is noticed by whoever waits for it.
     fn score(&self) -> f64 {
-        100.0 * (self.noticed.len() + self.timed_out) as f64 / self.faults().max(1) as f64
+        100.0 * (self.noticed.len() + self.timed_out.len()) as f64 / self.faults().max(1) as f64
     }
 
     fn row(&self, sh: &Shell, name: &str) -> String {
         let day = cmd!(sh, "date -u +%F").quiet().read().unwrap_or_default();
         let (faults, alive, score, revision) =
             (self.faults(), self.alive.len(), self.score(), page::revision(sh));
-        let (noticed, timed_out) = (self.noticed.len(), self.timed_out);
+        let (noticed, timed_out) = (self.noticed.len(), self.timed_out.len());
         format!(
             "| `{name}` | {faults} | {noticed} | {timed_out} | {alive} | {score:.1}% | {day} | {revision} |\n"
         )
@@ -208,7 +231,10 @@ mod tests {
     #[test]
     fn those_that_do_not_compile_do_not_count() {
         let found = Found::read(REPORT).unwrap();
-        assert_eq!((found.faults(), found.noticed.len(), found.timed_out, found.alive.len()), (3, 1, 1, 1));
+        assert_eq!(
+            (found.faults(), found.noticed.len(), found.timed_out.len(), found.alive.len()),
+            (3, 1, 1, 1)
+        );
         assert!((found.score() - 66.7).abs() < 0.1);
         assert!(Found::read("{}").is_err());
         assert!(Found::read(r#"{"outcomes": [{"scenario": "Baseline", "summary": "Failure"}]}"#).is_err());
