@@ -20,6 +20,17 @@ fn one_page() -> Result<Boxed<u8>, Error> {
     Boxed::random(32)
 }
 
+/// As many pages as there are, and why there is none more.
+fn until_refused() -> (Vec<Boxed<u8>>, Error) {
+    let mut kept = Vec::new();
+    loop {
+        match one_page() {
+            Ok(page) => kept.push(page),
+            Err(error) => return (kept, error),
+        }
+    }
+}
+
 #[test]
 fn where_no_file_may_have_a_byte_there_are_ordinary_pages_and_no_signal() {
     run("where_no_file_may_have_a_byte_there_are_ordinary_pages_and_no_signal", || {
@@ -91,13 +102,7 @@ fn best_effort_goes_on_and_reports_that_nothing_is_locked() {
 fn at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room() {
     run_under(ordinary(64), "at_the_limit_a_secret_is_refused_and_a_dropped_one_makes_room", || {
         let one_count = Grant::OneCount.is_there(); // while there is room to find out
-        let mut kept = Vec::new();
-        let error = loop {
-            match one_page() {
-                Ok(secret) => kept.push(secret),
-                Err(error) => break error,
-            }
-        };
+        let (mut kept, error) = until_refused();
         assert!(matches!(error, Error::LockLimit { limit: Some(65_536), .. }), "{error:?}");
         // Counted apart, secret memory has a limit of its own, which all processes of the user share.
         let fit = if one_count { 16..=16 } else { 16..=32 };
@@ -123,13 +128,7 @@ fn at_the_limit_secret_memory_alone_is_refused_as_other_pages_are() {
         if boxed::secret_memory().is_err() {
             return println!("skipped: the kernel grants no secret memory");
         }
-        let mut kept = Vec::new();
-        let error = loop {
-            match one_page() {
-                Ok(secret) => kept.push(secret),
-                Err(error) => break error,
-            }
-        };
+        let (kept, error) = until_refused();
         assert!(matches!(error, Error::LockLimit { limit: Some(65_536), .. }), "{error:?}");
         assert_eq!(status().bytes_locked, kept.len() * 4096);
     })
@@ -205,13 +204,7 @@ fn patience_ends_in_the_same_error() {
     run_under(ordinary(4), "patience_ends_in_the_same_error", || {
         Policy::new().at_limit(AtLimit::Wait(Duration::from_millis(5))).install().unwrap();
         let most = if Grant::OneCount.is_there() { 1 } else { 2 }; // one of them secret memory
-        let mut kept = Vec::new();
-        let error = loop {
-            match one_page() {
-                Ok(page) => kept.push(page),
-                Err(error) => break error,
-            }
-        };
+        let (kept, error) = until_refused();
         assert!((1..=most).contains(&kept.len()), "{}", kept.len());
         let locked_by_us = kept.len() * 4096;
         assert!(
