@@ -22,7 +22,8 @@ usage: cargo xtask VERB
                              ten, within a minute, --call NAME those of one name; both write nothing
   soak [--minutes N] [--check]  uses every memory for a long time, among forks and signals (Linux); --leak WHAT must fail
   doctor [--harden]          says what of this machine endangers secrets; --harden after the process has closed itself
-  mutants [CRATE] [--check]  plants faults that the tests must notice (cargo-mutants); --alive only those alive so far
+  mutants [CRATE] [--check]  plants faults that the tests must notice (cargo-mutants); --alive those alive so far
+                             and those in code that changed since, without the ones noticed before
   coverage [--check]         counts the lines of the library that its tests reach (cargo-llvm-cov)
   drop-in                    builds and runs a program made for the published runtime against this one
   api [--check]              judges public items, compatibility, feature sets, packages, the oldest compiler, dependencies;

@@ -26,6 +26,9 @@ const LEFT_OUT: [&str; 6] = [
     "**/os/windows.rs",
 ];
 
+/// Beside the report of cargo-mutants: the faults that this run or those before it noticed.
+const NOTICED: &str = "noticed.txt";
+
 const REASONS: &str = "xtask/mutants.txt";
 
 const HEAD: &str = "\
@@ -50,14 +53,18 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let built = workspace::target_directory(sh)?.join("mutants");
     let mut failed = Vec::new();
     for name in crates {
-        plant(sh, name, &built.join(name), only_alive)?;
-        let found = Found::read(&sh.read_file(built.join(name).join("mutants.out/outcomes.json"))?)?;
+        let output = built.join(name);
+        let earlier = if only_alive { noticed_earlier(sh, name, &output)? } else { Vec::new() };
+        plant(sh, name, &output, only_alive)?;
+        let mut found = Found::read(&sh.read_file(output.join("mutants.out/outcomes.json"))?)?;
+        found.noticed.extend(earlier);
+        sh.write_file(output.join(NOTICED), found.noticed.join("\n"))?;
         let (row, survivors) = (found.row(sh, name), found.survivors(&reasons));
         print!("{HEAD}{row}\n{survivors}");
         if found.score() < REQUIRED || survivors.contains(UNKNOWN) {
             failed.push(name);
         }
-        if !check && !only_alive {
+        if !check {
             let text = with(&page::section("mutants")?, name, &row, &survivors);
             page::record(sh, "mutants", "cargo xtask mutants", &text)?;
         }
@@ -69,11 +76,30 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
         .into())
 }
 
+/// The faults of the code as it is now that the tests noticed in earlier runs. cargo-mutants does not plant them again.
+fn noticed_earlier(sh: &Shell, name: &str, output: &Path) -> Result<Vec<String>> {
+    let package = format!("stronghold-{name}");
+    let left_out = left_out();
+    let all = cmd!(sh, "cargo mutants --list --package {package} {left_out...} --colors never").quiet();
+    let all = all.ignore_stderr().read()?;
+    let read = |file: &str| sh.read_file(output.join(file)).unwrap_or_default();
+    let earlier = format!("{}\n{}", read(NOTICED), read("mutants.out/caught.txt")); // the last run may not have come to its end
+    Ok(all
+        .lines()
+        .filter(|fault| earlier.lines().any(|noticed| noticed == *fault))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn left_out() -> impl Iterator<Item = &'static str> {
+    LEFT_OUT.iter().flat_map(|files| ["--exclude", files])
+}
+
 /// Lets cargo-mutants plant each fault and run the tests of the crate, those of the memories with what they share.
 fn plant(sh: &Shell, name: &str, output: &Path, only_alive: bool) -> Result {
     sh.create_dir(output)?;
     let package = format!("stronghold-{name}");
-    let left_out = LEFT_OUT.iter().flat_map(|files| ["--exclude", files]);
+    let left_out = left_out();
     let limits = ["--minimum-test-timeout", "30", "--timeout-multiplier", "4"];
     let again: &[&str] = if only_alive { &["--iterate"] } else { &[] };
     // Its exit code says that some are alive, which its report says too.
@@ -87,9 +113,9 @@ fn plant(sh: &Shell, name: &str, output: &Path, only_alive: bool) -> Result {
 
 /// What came of the faults of one crate.
 struct Found {
-    noticed: usize,
-    timed_out: usize,
     /// `file:line:column: what was changed`.
+    noticed: Vec<String>,
+    timed_out: usize,
     alive: Vec<String>,
 }
 
@@ -98,15 +124,13 @@ impl Found {
     fn read(report: &str) -> Result<Self> {
         let report: Value = serde_json::from_str(report)?;
         let outcomes = report["outcomes"].as_array().ok_or("not a report of cargo-mutants")?;
-        let mut found = Self { noticed: 0, timed_out: 0, alive: Vec::new() };
+        let mut found = Self { noticed: Vec::new(), timed_out: 0, alive: Vec::new() };
         for outcome in outcomes {
+            let name = || outcome["scenario"]["Mutant"]["name"].as_str().ok_or("a fault without a name");
             match outcome["summary"].as_str() {
-                Some("CaughtMutant") => found.noticed += 1,
+                Some("CaughtMutant") => found.noticed.push(name()?.to_owned()),
                 Some("Timeout") => found.timed_out += 1,
-                Some("MissedMutant") => {
-                    let name = outcome["scenario"]["Mutant"]["name"].as_str();
-                    found.alive.push(name.ok_or("a fault without a name")?.to_owned());
-                }
+                Some("MissedMutant") => found.alive.push(name()?.to_owned()),
                 Some("Failure") => return Err("the tests fail without any fault".into()),
                 _ => {} // those that do not compile, and the run without a fault
             }
@@ -115,19 +139,19 @@ impl Found {
     }
 
     fn faults(&self) -> usize {
-        self.noticed + self.timed_out + self.alive.len()
+        self.noticed.len() + self.timed_out + self.alive.len()
     }
 
     /// How many of a hundred are noticed. A test that never ends is noticed by whoever waits for it.
     fn score(&self) -> f64 {
-        100.0 * (self.noticed + self.timed_out) as f64 / self.faults().max(1) as f64
+        100.0 * (self.noticed.len() + self.timed_out) as f64 / self.faults().max(1) as f64
     }
 
     fn row(&self, sh: &Shell, name: &str) -> String {
         let day = cmd!(sh, "date -u +%F").quiet().read().unwrap_or_default();
         let (faults, alive, score, revision) =
             (self.faults(), self.alive.len(), self.score(), page::revision(sh));
-        let Self { noticed, timed_out, .. } = self;
+        let (noticed, timed_out) = (self.noticed.len(), self.timed_out);
         format!(
             "| `{name}` | {faults} | {noticed} | {timed_out} | {alive} | {score:.1}% | {day} | {revision} |\n"
         )
@@ -184,7 +208,7 @@ mod tests {
     #[test]
     fn those_that_do_not_compile_do_not_count() {
         let found = Found::read(REPORT).unwrap();
-        assert_eq!((found.faults(), found.noticed, found.timed_out, found.alive.len()), (3, 1, 1, 1));
+        assert_eq!((found.faults(), found.noticed.len(), found.timed_out, found.alive.len()), (3, 1, 1, 1));
         assert!((found.score() - 66.7).abs() < 0.1);
         assert!(Found::read("{}").is_err());
         assert!(Found::read(r#"{"outcomes": [{"scenario": "Baseline", "summary": "Failure"}]}"#).is_err());

@@ -7,7 +7,7 @@
 
 mod sanitizers;
 
-use crate::library::{self, CRATES, Tests};
+use crate::library::{self, CRATES, EMULATED, Tests};
 use crate::{Result, debian, no_more, page, table, workspace};
 use pico_args::Arguments;
 use sanitizers::{MEMCHECK, SANITIZERS, Sanitizer};
@@ -157,7 +157,8 @@ impl<'a> Job<'a> {
             );
             return Ok(cmd!(sh, "cargo {verb} {what...} --target-dir {target} {rest...}")
                 .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner)
-                .env("STRONGHOLD_TEST_CHILD", "none"));
+                .env("STRONGHOLD_TEST_CHILD", "none")
+                .envs(EMULATED));
         }
         // Faults and aborts stay what they are: tests look at the signal.
         let options =

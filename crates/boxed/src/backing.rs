@@ -5,7 +5,7 @@
 use crate::absent::Absent;
 use crate::policy::SecretMemory;
 use crate::protection::Prot;
-use crate::reservation::Reservation;
+use crate::reservation::{self, Reservation};
 use crate::{Error, Policy, os};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ const SODIUM_CANARY: usize = 16;
 pub(crate) enum Kind {
     /// Wherever there are any, used before or not.
     Any,
-    /// New ones where the system puts them next.
+    /// New ones a random distance from where the system would put them next.
     Next,
     /// New ones at a random address, where the system has that; else as [`Next`](Self::Next).
     Random,
@@ -72,7 +72,12 @@ impl Source {
         }
         let made = match kind {
             Kind::Random if cfg!(any(unix, windows)) => Reservation::at_random(pages).and_then(Self::mapped),
-            Kind::Any | Kind::Next | Kind::Random => Self::sodium(pages),
+            Kind::Next | Kind::Random => {
+                // Dropped when libsodium has its pages. Where there are no addresses to spare, it takes the next.
+                let _in_the_way = Reservation::new(reservation::random_distance());
+                Self::sodium(pages)
+            }
+            Kind::Any => Self::sodium(pages),
         };
         made.map_err(RegionError::Other)
     }
@@ -95,7 +100,8 @@ impl Source {
 
     fn secret(pages: usize, kind: Kind) -> Result<Self, RegionError> {
         let reservation = match kind {
-            Kind::Any | Kind::Next => Reservation::new(pages),
+            Kind::Any => Reservation::new(pages),
+            Kind::Next => Reservation::below(pages, reservation::random_distance()),
             Kind::Random => Reservation::at_random(pages),
         };
         let reservation = reservation.map_err(RegionError::Other)?;

@@ -283,6 +283,7 @@ mod tests {
         let counts = pool.counts();
         assert_eq!((counts.in_use, counts.pooled, counts.bytes_locked), (0, 2, 2 * os::page_size()));
         let again = pool.take(1).unwrap();
+        assert_eq!((again.span().len(), again.bytes()), (os::page_size(), os::page_size()));
         assert!(addresses.contains(&again.usable().cast::<u8>()));
         assert_eq!((pool.counts().in_use, pool.counts().pooled), (1, 1));
         pool.put(again);
@@ -317,5 +318,6 @@ mod tests {
         });
         let seen = pool.lock().releases;
         assert!(!pool.wait_for_release(seen, Duration::from_millis(1)));
+        assert_eq!(pool.lock().waiting, 0);
     }
 }

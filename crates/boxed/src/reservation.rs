@@ -14,6 +14,9 @@ use std::io;
 /// How many random addresses are tried before the system chooses one.
 const ATTEMPTS: u32 = 16;
 
+/// A random distance is less than two to the power of this, in pages.
+const DISTANCE_BITS: usize = 16;
+
 /// Addresses of this process that no one else gets. New, none of them is accessible. Dropped, whatever is mapped there
 /// goes back to the system, unwiped.
 #[derive(Debug)]
@@ -31,6 +34,24 @@ impl Reservation {
     /// A middle of `pages` pages at an address of the system's choice.
     pub(crate) fn new(pages: usize) -> Result<Self, Error> {
         Self::reserve(pages, 0)
+    }
+
+    /// A middle of `pages` pages, `distance` pages below an address of the system's choice, or at that address where there is
+    /// no room for both.
+    pub(crate) fn below(pages: usize, distance: usize) -> Result<Self, Error> {
+        let Ok(mut larger) = Self::reserve(pages.saturating_add(distance), 0) else {
+            return Self::new(pages);
+        };
+        let length = (pages + 2) * os::page_size(); // fits, as more did
+        // SAFETY: the larger reservation is at least as long.
+        let above = unsafe { larger.all.cast::<u8>().add(length) };
+        let above = NonNull::slice_from_raw_parts(above, larger.all.len() - length);
+        if above.is_empty() || os::unmap(above).is_ok() {
+            larger.all = NonNull::slice_from_raw_parts(larger.all.cast(), length);
+            return Ok(larger);
+        }
+        drop(larger);
+        Self::new(pages)
     }
 
     /// A middle of `pages` pages at a random address: anywhere in the user part of a 64-bit address space, and anywhere in
@@ -101,6 +122,17 @@ impl Drop for Reservation {
     }
 }
 
+/// A random number of pages, of every order of magnitude: a gap that is smaller than what is set aside goes to others. Zero
+/// where the system has no random bytes.
+pub(crate) fn random_distance() -> usize {
+    let mut bytes = [0; size_of::<usize>()];
+    if sodium::random_bytes(&mut bytes).is_err() {
+        return 0;
+    }
+    let random = usize::from_ne_bytes(bytes);
+    random / DISTANCE_BITS % (1 << (DISTANCE_BITS - random % DISTANCE_BITS))
+}
+
 /// A random multiple of the page size; the more attempts were made, the nearer to zero.
 fn random_address(attempt: u32) -> Result<usize, Error> {
     let mut bytes = [0; size_of::<usize>()];
@@ -111,9 +143,9 @@ fn random_address(attempt: u32) -> Result<usize, Error> {
 
 fn address_of(random: usize, attempt: u32) -> usize {
     // A quarter of what x86-64 and most others give a process, down to what the smallest 64-bit systems give.
-    let (lowest, bits) = if usize::BITS == 64 { (1 << 32, 45 - attempt / 2) } else { (1 << 28, 30) };
+    let (lowest, bits) = if usize::BITS == 64 { (1 << 32, 45 - attempt / 2) } else { (0x1000_0000, 30) };
     // Where a reservation may begin on Windows, whose pages are smaller.
-    let unit = if cfg!(windows) { 1 << 16 } else { os::page_size() };
+    let unit = if cfg!(windows) { 0x1_0000 } else { os::page_size() };
     (lowest + random % ((1 << bits) - lowest)) / unit * unit
 }
 
@@ -162,6 +194,37 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn the_addresses_above_are_given_back() {
+        conformance::child::run("reservation::tests::the_addresses_above_are_given_back", || {
+            for distance in [0, 1, 2, 1000] {
+                let reservation = Reservation::below(3, distance).unwrap();
+                assert_eq!(reservation.all.len(), 5 * os::page_size());
+                let above = reservation.all.addr().get() + reservation.all.len();
+                let next = Reservation::reserve(distance.saturating_sub(2), above).unwrap();
+                assert!(distance < 2 || next.all.addr().get() == above, "whoever asks for them gets them");
+            }
+        })
+        .succeeds();
+        assert!(matches!(Reservation::below(usize::MAX, 1), Err(Error::TooLarge { .. })));
+        // Where there is no room for both, the distance is given up.
+        assert_eq!(
+            Reservation::below(3, usize::MAX / os::page_size() - 8).unwrap().all.len(),
+            5 * os::page_size()
+        );
+    }
+
+    #[test]
+    fn random_distances_are_of_every_order_of_magnitude() {
+        let distances: Vec<_> = (0..1000).map(|_| random_distance()).collect();
+        for bits in [2, 6, 10, 14] {
+            let (low, high) = (1 << bits, 1 << (bits + 2));
+            assert!(distances.iter().any(|distance| (low..high).contains(distance)), "{low}..{high}");
+        }
+        assert!(distances.iter().all(|distance| *distance < 1 << DISTANCE_BITS));
+    }
+
+    #[test]
     fn random_addresses_are_spread_over_the_address_space() {
         let kept: Vec<_> = (0..64).map(|_| Reservation::at_random(1).unwrap()).collect();
         let mut starts: Vec<_> = kept.iter().map(|reservation| reservation.all.addr().get()).collect();
@@ -180,6 +243,16 @@ mod tests {
                 let end = 1 << if usize::BITS == 64 { 45 } else { 30 };
                 assert!((1 << 28..end).contains(&address));
             }
+        }
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn every_other_attempt_wishes_for_half_as_much() {
+        for (attempt, bits) in [(0, 45), (1, 45), (2, 44), (3, 44), (4, 43), (9, 41)] {
+            let highest = (1 << bits) - (1 << 32) - 1;
+            assert_eq!(address_of(highest, attempt) >> 16, ((1 << bits) - 1) >> 16);
+            assert_eq!(address_of(highest + 1, attempt), 1 << 32);
         }
     }
 

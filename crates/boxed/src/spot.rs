@@ -10,11 +10,8 @@ use core::ops::Range;
 /// How often pages are asked for until some lie far enough away.
 const ATTEMPTS: usize = 16;
 
-/// How many pages [`Origin::Allocated`] leaves free at most before those it takes.
-const STRIDE: usize = 1 << 16;
-
 /// The largest distance within which gaps are filled, in bytes: other threads need room meanwhile.
-const FILLABLE: usize = if usize::BITS == 64 { 1 << 36 } else { 1 << 24 };
+const FILLABLE: usize = if usize::BITS == 64 { 1 << 36 } else { 0x0100_0000 };
 
 /// Who hands out pages at a [`Spot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +67,9 @@ impl Spot {
             if too_close.len() == ATTEMPTS {
                 break Err(Error::TooClose { distance: self.distance });
             }
-            self.stand_in_the_way(&mut in_the_way, too_close.len());
+            if !too_close.is_empty() {
+                self.fill_gaps(&mut in_the_way);
+            }
             match pool.take_new(pages, kind) {
                 Ok(region) if self.suits(&region.span()) => break Ok(region),
                 Ok(region) => too_close.push(region),
@@ -81,18 +80,13 @@ impl Spot {
         taken
     }
 
-    /// Sets addresses aside while libsodium asks the system for pages: a random number of them, and after an attempt that
-    /// failed what fills the gaps within the distance. Where the system has none to spare, the attempts must do.
-    fn stand_in_the_way(&self, in_the_way: &mut Vec<Reservation>, failed: usize) {
+    /// Sets addresses aside that fill the gaps within the distance, after an attempt that failed. Where the system has none
+    /// to spare, the attempts must do.
+    fn fill_gaps(&self, in_the_way: &mut Vec<Reservation>) {
         if self.origin == Origin::Mapped && cfg!(any(unix, windows)) {
             return;
         }
-        let mut random = [0; size_of::<usize>()];
-        if failed == 0 && sodium::random_bytes(&mut random).is_ok() {
-            in_the_way.extend(Reservation::new(usize::from_ne_bytes(random) % STRIDE));
-        }
-        let fillable = failed > 0 && self.distance <= FILLABLE;
-        let mut pages = if fillable { self.distance / os::page_size() } else { 0 };
+        let mut pages = if self.distance <= FILLABLE { self.distance / os::page_size() } else { 0 };
         while pages > 0 {
             in_the_way.extend(Reservation::new(pages));
             pages /= 2;
@@ -147,6 +141,29 @@ mod tests {
                 assert!(spot.suits(&other.span()), "{origin:?} {distance}");
             }
         }
+    }
+
+    /// How many distances there are between pages of the allocator that are asked for one after the other.
+    fn distances() -> usize {
+        let spot = Spot::new(Origin::Allocated);
+        let kept: Vec<_> = (0..32).map(|_| Scratch::<u8>::at(&spot, 32).unwrap()).collect();
+        let address = |scratch: &Scratch<u8>| scratch.as_ptr().addr();
+        let apart = kept.windows(2).map(|pair| address(&pair[0]).abs_diff(address(&pair[1])));
+        apart.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    #[test]
+    fn pages_of_the_allocator_lie_at_random_distances_too() {
+        assert!(distances() > 5);
+    }
+
+    #[test]
+    fn pages_of_libsodium_lie_at_random_distances_too() {
+        conformance::child::run("spot::tests::pages_of_libsodium_lie_at_random_distances_too", || {
+            crate::Policy::new().backing(crate::Backing::Sodium).install().unwrap();
+            assert!(distances() > 5);
+        })
+        .succeeds();
     }
 
     #[test]

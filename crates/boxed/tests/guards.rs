@@ -176,6 +176,19 @@ fn pages_are_locked_and_out_of_dumps_and_forks_as_reported() {
 }
 
 #[test]
+#[cfg(unix)]
+fn open_pages_of_the_parent_are_refused() {
+    run("open_pages_of_the_parent_are_refused", || {
+        let scratch = Scratch::<u8>::new(32).unwrap();
+        assert!(scratch.check().is_ok());
+        assert!(conformance::forked::succeeds(|| {
+            assert!(matches!(scratch.check(), Err(boxed::Error::Forked)));
+        }));
+    })
+    .succeeds();
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn pages_without_a_guard_are_refused() {
     if Grant::Filters.is_lacking() {

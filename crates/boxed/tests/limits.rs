@@ -143,6 +143,7 @@ fn a_waiting_thread_gets_the_page_that_another_drops() {
 fn a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool() {
     run_under(ordinary(8), "a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool", || {
         Policy::new().at_limit(AtLimit::Wait(Duration::MAX)).pool_bytes(8192).install().unwrap();
+        let one_count = Grant::OneCount.is_there(); // else some of the pages may be secret memory, and others not
         let (first, second) = (one_page().unwrap(), one_page().unwrap());
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| one_page().map(|secret| secret.len()));
@@ -151,7 +152,8 @@ fn a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool() {
             assert_eq!(waiter.join().unwrap().unwrap(), 32);
         });
         let status = status();
-        assert_eq!((status.pages_in_use, status.pages_pooled, status.bytes_locked), (1, 1, 8192));
+        assert_eq!((status.pages_in_use, status.bytes_locked), (1, 4096 * (1 + status.pages_pooled)));
+        assert!(status.pages_pooled == 1 || !one_count);
         drop(second);
     })
     .succeeds();
