@@ -174,14 +174,18 @@ impl<'a> Job<'a> {
         );
         let command = debian::alone(command)
             .env("CC", "clang-22")
-            .env("CFLAGS", format!("-fsanitize={name} -fno-omit-frame-pointer -g -O1"))
+            .env(
+                "CFLAGS",
+                format!("-fsanitize={name} -fno-omit-frame-pointer -g -O1{}", self.sanitizer.c_flags),
+            )
             .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "clang-22")
             .env("RUSTFLAGS", built_in)
             .env("ASAN_OPTIONS", format!("{options}:detect_leaks=0"))
             .env("TSAN_OPTIONS", format!("{options}:die_after_fork=0"))
             .env("MSAN_OPTIONS", &options)
             .env("LSAN_OPTIONS", &options);
-        Ok(command)
+        // The slowest beside memcheck.
+        Ok(if name == "memory" { command.envs(EMULATED) } else { command })
     }
 
     fn forget_reports(&self) -> Result {

@@ -125,6 +125,33 @@ mod tests {
         .succeeds();
     }
 
+    /// A child that the C library does not know of, for which it calls no handlers.
+    #[test]
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[allow(unsafe_code)]
+    fn a_child_of_the_bare_system_call_is_a_new_generation_too() {
+        if conformance::grants::Grant::Advice.is_lacking() {
+            return;
+        }
+        conformance::child::run(
+            "process::tests::a_child_of_the_bare_system_call_is_a_new_generation_too",
+            || {
+                let before = generation();
+                // SAFETY: without flags it is a fork; the child calls nothing but this module and `_exit`.
+                let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+                if child == 0 {
+                    // SAFETY: ends the child.
+                    unsafe { libc::_exit(i32::from(generation() == before)) };
+                }
+                let mut status = -1;
+                // SAFETY: waits for the child just made, and fills the status.
+                unsafe { libc::waitpid(libc::pid_t::try_from(child).unwrap(), &raw mut status, 0) };
+                assert_eq!(status, 0);
+            },
+        )
+        .succeeds();
+    }
+
     #[test]
     fn a_failed_making_is_tried_again() {
         static VALUE: PerProcess<u64> = PerProcess::new();

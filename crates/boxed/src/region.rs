@@ -43,8 +43,7 @@ impl Region {
             false if os::wipe_on_fork(range).is_ok() => ForkBehaviour::Wiped,
             _ => ForkBehaviour::Inherited,
         };
-        // A kernel that refuses does not merge; a page is merged only where some other code asked for it before.
-        drop(os::forbid_merging(range));
+        os::forbid_merging(range);
         let mut usable = source.usable();
         // SAFETY: a new region is writable, and no one else knows of it.
         sodium::memzero(unsafe { usable.as_mut() });

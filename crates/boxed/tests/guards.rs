@@ -3,6 +3,8 @@
 #![allow(unsafe_code, clippy::unwrap_used)]
 
 use boxed::{Backing, Boxed, Policy, Prot, Scratch};
+#[cfg(target_os = "linux")]
+use boxed::{Origin, Spot};
 use conformance::child::{SIGABRT, SIGSEGV, run};
 #[cfg(target_os = "linux")]
 use conformance::grants::Grant;
@@ -143,36 +145,73 @@ fn a_dropped_secret_is_wiped_and_its_page_reused() {
     }
 }
 
+/// What the kernel has for the pages is what is reported.
+#[cfg(target_os = "linux")]
+fn is_kept_as_reported(secret: &Boxed<u8>) {
+    let flags = conformance::scan::flags(secret.address());
+    let protection = secret.protection();
+    let on_fork = match protection.on_fork {
+        boxed::ForkBehaviour::Absent if protection.secret_memory => "dc",
+        boxed::ForkBehaviour::Wiped if !protection.secret_memory => "wf",
+        _ => "neither",
+    };
+    let mut expected = vec![];
+    // Secret memory is never swapped, marked or not.
+    if protection.secret_memory && Grant::OneCount.is_lacking() {
+        assert!(protection.locked);
+    } else {
+        expected.push(("lo", protection.locked));
+    }
+    if Grant::Advice.is_lacking() {
+        assert!(!protection.no_dump && on_fork == "neither", "{protection:?}");
+    } else {
+        expected.extend([("dd", protection.no_dump), (on_fork, true)]);
+    }
+    for (flag, reported) in expected {
+        assert!(reported && flags.iter().any(|has| has == flag), "{flag}: {flags:?} {protection:?}");
+    }
+    assert!(!flags.iter().any(|has| has == "mg" || has == "rd" || has == "wr"), "{flags:?}");
+    assert!(protection.guard_pages && !protection.sealed && protection.at_rest == Prot::NoAccess);
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn pages_are_locked_and_out_of_dumps_and_forks_as_reported() {
     for len in [1, 5000, 100_000] {
-        let secret = secret(len);
-        let flags = conformance::scan::flags(secret.address());
-        let protection = secret.protection();
-        let on_fork = match protection.on_fork {
-            boxed::ForkBehaviour::Absent if protection.secret_memory => "dc",
-            boxed::ForkBehaviour::Wiped if !protection.secret_memory => "wf",
-            _ => "neither",
-        };
-        let mut expected = vec![];
-        // Secret memory is never swapped, marked or not.
-        if protection.secret_memory && Grant::OneCount.is_lacking() {
-            assert!(protection.locked);
-        } else {
-            expected.push(("lo", protection.locked));
-        }
-        if Grant::Advice.is_lacking() {
-            assert!(!protection.no_dump && on_fork == "neither", "{protection:?}");
-        } else {
-            expected.extend([("dd", protection.no_dump), (on_fork, true)]);
-        }
-        for (flag, reported) in expected {
-            assert!(reported && flags.iter().any(|has| has == flag), "{flag}: {flags:?} {protection:?}");
-        }
-        assert!(!flags.iter().any(|has| has == "mg" || has == "rd" || has == "wr"), "{flags:?}");
-        assert!(protection.guard_pages && !protection.sealed && protection.at_rest == Prot::NoAccess);
+        is_kept_as_reported(&secret(len));
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ordinary_pages_are_locked_and_out_of_dumps_and_forks_as_reported() {
+    run("ordinary_pages_are_locked_and_out_of_dumps_and_forks_as_reported", || {
+        Policy::new().backing(Backing::Sodium).install().unwrap();
+        for len in [1, 5000, 100_000] {
+            is_kept_as_reported(&secret(len));
+            for origin in [Origin::Mapped, Origin::Allocated] {
+                is_kept_as_reported(&Scratch::at(&Spot::new(origin), len).unwrap().close().unwrap());
+            }
+        }
+    })
+    .succeeds();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_a_process_asks_for_all_its_pages_to_be_merged_these_are_not() {
+    run("where_a_process_asks_for_all_its_pages_to_be_merged_these_are_not", || {
+        // SAFETY: the call takes integers and marks mappings, whose content stays what it is.
+        if unsafe { libc::prctl(libc::PR_SET_MEMORY_MERGE, 1_u64, 0_u64, 0_u64, 0_u64) } != 0 {
+            return println!("skipped: the kernel does not merge the pages of a whole process");
+        }
+        let heap = vec![7_u8; 1 << 20];
+        let is_merged = |address: usize| conformance::scan::flags(address).iter().any(|flag| flag == "mg");
+        assert!(is_merged(heap.as_ptr().addr()), "other pages are");
+        Policy::new().backing(Backing::Sodium).install().unwrap();
+        assert!(!is_merged(secret(32).address()));
+    })
+    .succeeds();
 }
 
 #[test]

@@ -38,6 +38,19 @@ fn where_no_file_may_have_a_byte_there_are_ordinary_pages_and_no_signal() {
 }
 
 #[test]
+fn a_file_may_be_as_long_as_its_limit() {
+    run("a_file_may_be_as_long_as_its_limit", || {
+        let granted = boxed::secret_memory().is_ok();
+        let one_page = boxed::page_size() as u64;
+        setrlimit(Resource::Fsize, Rlimit { current: Some(one_page), maximum: Some(one_page) }).unwrap();
+        assert_eq!(boxed::secret_memory().is_ok(), granted);
+        setrlimit(Resource::Fsize, Rlimit { current: Some(one_page - 1), maximum: Some(one_page) }).unwrap();
+        assert!(boxed::secret_memory().is_err());
+    })
+    .succeeds();
+}
+
+#[test]
 fn with_a_limit_of_zero_nothing_is_stored_and_the_error_says_how_to_raise_it() {
     run_under(
         ordinary(0),

@@ -175,6 +175,17 @@ fn a_twin_whose_page_could_not_be_closed_is_written_again() {
 }
 
 #[test]
+fn where_no_page_can_be_wiped_in_children_a_handler_tells_them_what_they_are() {
+    run("faults::tests::where_no_page_can_be_wiped_in_children_a_handler_tells_them_what_they_are", || {
+        let (boxed, _) = during(&[always("madvise")], || Boxed::<u8>::new(40, |bytes| bytes.fill(7)));
+        let boxed = boxed.unwrap();
+        assert!(boxed.read().is_ok());
+        assert!(conformance::forked::succeeds(|| assert!(matches!(boxed.read(), Err(Error::Forked)))));
+    })
+    .succeeds();
+}
+
+#[test]
 fn a_page_that_cannot_be_opened_to_be_wiped_is_unmapped() {
     run("faults::tests::a_page_that_cannot_be_opened_to_be_wiped_is_unmapped", || {
         let before = pool::current().counts();

@@ -22,12 +22,10 @@ pub(crate) fn wipe_on_fork(pages: NonNull<[u8]>) -> io::Result<()> {
     advise(pages, Advice::LinuxWipeOnFork)
 }
 
-/// `MADV_UNMERGEABLE`, see `madvise(2)`. A kernel without same-page merging refuses it and merges nothing.
-pub(crate) fn forbid_merging(pages: NonNull<[u8]>) -> io::Result<()> {
-    match advise(pages, Advice::LinuxUnmergeable) {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => Ok(()),
-        other => other,
-    }
+/// `MADV_UNMERGEABLE`, see `madvise(2)`. A kernel that refuses does not merge; a page is merged only where some other code asked
+/// for it before.
+pub(crate) fn forbid_merging(pages: NonNull<[u8]>) {
+    advise(pages, Advice::LinuxUnmergeable).unwrap_or_default();
 }
 
 /// A word in a page of its own with `MADV_WIPEONFORK`, which catches every way to fork, and with a `pthread_atfork`

@@ -44,10 +44,7 @@ pub(crate) fn wipe_on_fork(pages: NonNull<[u8]>) -> io::Result<()> {
 }
 
 /// None of these systems merges equal pages of a process that did not ask for it.
-#[allow(clippy::unnecessary_wraps)] // the signature is that of every system
-pub(crate) fn forbid_merging(_pages: NonNull<[u8]>) -> io::Result<()> {
-    Ok(())
-}
+pub(crate) fn forbid_merging(_pages: NonNull<[u8]>) {}
 
 /// A static word, zeroed in the child by a `pthread_atfork` handler.
 pub(crate) fn fork_token() -> &'static AtomicU64 {

@@ -19,9 +19,7 @@ pub(crate) fn wipe_on_fork(_pages: NonNull<[u8]>) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(crate) fn forbid_merging(_pages: NonNull<[u8]>) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
+pub(crate) fn forbid_merging(_pages: NonNull<[u8]>) {}
 
 pub(crate) fn lock_limit() -> Option<u64> {
     None

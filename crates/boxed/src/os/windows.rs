@@ -38,10 +38,7 @@ pub(crate) fn wipe_on_fork(_pages: NonNull<[u8]>) -> io::Result<()> {
 }
 
 /// Page combining works on pages of one process alone and is off for locked ones.
-#[allow(clippy::unnecessary_wraps)] // the signature is that of every system
-pub(crate) fn forbid_merging(_pages: NonNull<[u8]>) -> io::Result<()> {
-    Ok(())
-}
+pub(crate) fn forbid_merging(_pages: NonNull<[u8]>) {}
 
 /// The working-set quota bounds `VirtualLock`; libsodium's caller sees it as a failed lock.
 pub(crate) fn lock_limit() -> Option<u64> {
