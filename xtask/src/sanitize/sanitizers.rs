@@ -48,7 +48,16 @@ pub(crate) const SANITIZERS: [Sanitizer; 5] = [
         c_flags: " -U_FORTIFY_SOURCE",
         reports: &["WARNING: MemorySanitizer"],
         planted: &[("uninitialised", "use-of-uninitialized-value")],
-        skips: &[&NO_LOCKING, &NOT_LOCKED, &SCANS, &ADDRESS_SPACE, &DISTANCE, &MANY_MAPPINGS, &CAPABILITIES],
+        skips: &[
+            &NO_LOCKING,
+            &NOT_LOCKED,
+            &SCANS,
+            &DEAD_STACK,
+            &ADDRESS_SPACE,
+            &DISTANCE,
+            &MANY_MAPPINGS,
+            &CAPABILITIES,
+        ],
     },
     Sanitizer {
         name: "leak",
