@@ -12,7 +12,7 @@ use crate::{Result, check_targets, debian, no_more, page, workspace};
 use machines::{MACHINES, Machine};
 use pico_args::Arguments;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use xshell::{Cmd, Shell, cmd};
 
 /// What no run of all tests takes, however slow the emulator is.
@@ -44,24 +44,21 @@ pub(crate) fn run(sh: &Shell, mut args: Arguments) -> Result {
     let mut bad = Vec::new();
     for triple in lints {
         let kept = check_targets::lint(sh, triple)?;
-        let row = Row { triple, how: "clippy, not run".into(), tests: None, kept };
-        bad.extend((!kept).then_some(triple));
+        let row = Row { label: linted(triple), how: "clippy, not run", tests: None, kept };
+        bad.extend((!kept).then(|| row.label.clone()));
         row.record(sh, check)?;
     }
     for machine in machines {
         let row = match judge(sh, machine)? {
-            Judged::Ran(tests) => Row {
-                triple: machine.triple,
-                how: machine.how.into(),
-                kept: tests.are_good(),
-                tests: Some(tests),
-            },
+            Judged::Ran(tests) => {
+                Row { label: machine.label(), how: machine.how, kept: tests.are_good(), tests: Some(tests) }
+            }
             Judged::Missing(what) => {
-                println!("{}: skipped, {what}", machine.triple);
+                println!("{}: skipped, {what}", machine.label());
                 continue;
             }
         };
-        bad.extend((!row.kept).then_some(machine.triple));
+        bad.extend((!row.kept).then(|| row.label.clone()));
         row.record(sh, check)?;
     }
     if bad.is_empty() { Ok(()) } else { Err(format!("not well: {}", bad.join(", ")).into()) }
@@ -80,9 +77,10 @@ fn judge(sh: &Shell, machine: &Machine) -> Result<Judged> {
     }
     let directory = workspace::target_directory(sh)?.join("targets");
     sh.create_dir(&directory)?;
+    let denying = if machine.has_ordinary_pages { Some(without_secret_memory(sh)?) } else { None };
     let windows = if machine.is_windows { Some(windows::Place::new(sh, &directory)?) } else { None };
     let cargo = |verb: &str, what: &[String]| {
-        let command = cargo(sh, machine, &directory, verb, what);
+        let command = cargo(sh, machine, denying.as_deref(), &directory, verb, what);
         match &windows {
             Some(place) => place.set(command),
             None => command,
@@ -102,7 +100,21 @@ fn judge(sh: &Shell, machine: &Machine) -> Result<Judged> {
     Ok(Judged::Ran(tests))
 }
 
-fn cargo<'a>(sh: &'a Shell, machine: &Machine, directory: &Path, verb: &str, what: &[String]) -> Cmd<'a> {
+/// The program that runs others as on a kernel without secret memory.
+fn without_secret_memory(sh: &Shell) -> Result<PathBuf> {
+    let program = "without-secret-memory";
+    cmd!(sh, "cargo build --quiet -p stronghold-conformance --bin {program}").run()?;
+    Ok(workspace::target_directory(sh)?.join("debug").join(program))
+}
+
+fn cargo<'a>(
+    sh: &'a Shell,
+    machine: &Machine,
+    denying: Option<&Path>,
+    directory: &Path,
+    verb: &str,
+    what: &[String],
+) -> Cmd<'a> {
     let triple = machine.triple;
     let (of_cc, of_cargo) = (triple.replace('-', "_"), triple.replace('-', "_").to_uppercase());
     // What would hang is killed with all that it started.
@@ -112,7 +124,7 @@ fn cargo<'a>(sh: &'a Shell, machine: &Machine, directory: &Path, verb: &str, wha
     };
     let command = cmd!(
         sh,
-        "timeout -s KILL {SECONDS} /usr/bin/cargo {verb} {options...} -Zbuild-std --target {triple} --target-dir {directory} {rest...}"
+        "timeout -s KILL {SECONDS} {denying...} /usr/bin/cargo {verb} {options...} -Zbuild-std --target {triple} --target-dir {directory} {rest...}"
     );
     let mut command = debian::alone(command)
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
@@ -133,14 +145,14 @@ fn is_there(sh: &Shell, program: &str) -> bool {
 }
 
 /// What was found on one target.
-struct Row<'a> {
-    triple: &'a str,
-    how: String,
+struct Row {
+    label: String,
+    how: &'static str,
     tests: Option<Tests>,
     kept: bool,
 }
 
-impl Row<'_> {
+impl Row {
     /// Prints it, and puts it among what was found before.
     fn record(&self, sh: &Shell, check: bool) -> Result {
         let line = self.line(sh);
@@ -150,7 +162,7 @@ impl Row<'_> {
         if check {
             return Ok(());
         }
-        let text = with(&page::section("targets")?, self.triple, &line, &lacking);
+        let text = with(&page::section("targets")?, &self.label, &line, &lacking);
         page::record(sh, "targets", "cargo xtask targets", &text)
     }
 
@@ -163,8 +175,8 @@ impl Row<'_> {
         let failed = number(|tests| tests.failed.len() as u64);
         let verdict = if self.kept { "ok" } else { "FAILED" };
         let day = cmd!(sh, "date -u +%F").quiet().read().unwrap_or_default();
-        let (triple, how, revision) = (self.triple, &self.how, page::revision(sh));
-        format!("| `{triple}` | {how} | {shown} | {lacking} | {failed} | {verdict} | {day} | {revision} |\n")
+        let (label, how, revision) = (&self.label, self.how, page::revision(sh));
+        format!("| {label} | {how} | {shown} | {lacking} | {failed} | {verdict} | {day} | {revision} |\n")
     }
 
     /// What the target lacks, and which tests are about it.
@@ -175,17 +187,21 @@ impl Row<'_> {
         }
         let lines = by_cause
             .into_iter()
-            .map(|(why, tests)| format!("* `{}`, {why}: `{}`\n", self.triple, tests.join("`, `")));
+            .map(|(why, tests)| format!("* {}, {why}: `{}`\n", self.label, tests.join("`, `")));
         lines.collect()
     }
 }
 
-/// The section with the row of `triple` and what it lacks put in, in the order of all targets.
-fn with(section: &str, triple: &str, line: &str, lacking: &str) -> String {
-    let all = check_targets::LINTED.into_iter().chain(MACHINES.iter().map(|machine| machine.triple));
+fn linted(triple: &str) -> String {
+    format!("`{triple}`")
+}
+
+/// The section with the row of `label` and what it lacks put in, in the order of all targets.
+fn with(section: &str, label: &str, line: &str, lacking: &str) -> String {
+    let all = check_targets::LINTED.into_iter().map(linted).chain(MACHINES.iter().map(Machine::label));
     let (mut rows, mut notes) = (String::new(), String::new());
     for other in all {
-        if other == triple {
+        if other == label {
             rows += line;
             notes += lacking;
             continue;
@@ -193,7 +209,7 @@ fn with(section: &str, triple: &str, line: &str, lacking: &str) -> String {
         let of = |start: &str| {
             section.lines().filter(|line| line.starts_with(start)).map(|line| format!("{line}\n")).collect()
         };
-        let (row, note): (String, String) = (of(&format!("| `{other}` ")), of(&format!("* `{other}`")));
+        let (row, note): (String, String) = (of(&format!("| {other} |")), of(&format!("* {other},")));
         rows += &row;
         notes += &note;
     }
@@ -206,11 +222,11 @@ mod tests {
 
     #[test]
     fn one_row_is_replaced_and_the_others_kept_with_what_they_lack() {
-        let [first, second] = [MACHINES[0].triple, MACHINES[1].triple];
-        let section = with("", first, &format!("| `{first}` | 1 |\n"), &format!("* `{first}`, a: `t`\n"));
-        let section = with(&section, second, &format!("| `{second}` | 2 |\n"), "");
-        let section = with(&section, second, &format!("| `{second}` | 3 |\n"), "");
-        let rows = format!("| `{first}` | 1 |\n| `{second}` | 3 |\n");
-        assert_eq!(section, format!("{HEAD}{rows}\nLacking:\n\n* `{first}`, a: `t`\n"));
+        let [first, second] = [&MACHINES[0], &MACHINES[1]].map(Machine::label);
+        let section = with("", &first, &format!("| {first} | 1 |\n"), &format!("* {first}, a: `t`\n"));
+        let section = with(&section, &second, &format!("| {second} | 2 |\n"), "");
+        let section = with(&section, &second, &format!("| {second} | 3 |\n"), "");
+        let rows = format!("| {first} | 1 |\n| {second} | 3 |\n");
+        assert_eq!(section, format!("{HEAD}{rows}\nLacking:\n\n* {first}, a: `t`\n"));
     }
 }

@@ -38,10 +38,6 @@ impl Grant {
                 "the kernel counts secret memory apart from locked pages, and does not mark it as locked",
             );
         }
-        #[cfg(target_os = "linux")]
-        if self == Self::Filters && !crate::kernel::HAS_FILTERS {
-            return Some("nothing is known that makes filters of system calls for this processor");
-        }
         is_emulated().then_some(match self {
             Self::Advice => "the emulator answers `madvise` and does nothing, so children inherit all pages",
             Self::OutsideView => "the emulator keeps the registers of the program in memory of its own",

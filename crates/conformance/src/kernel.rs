@@ -1,18 +1,18 @@
-//! A kernel that has less than this one.
+//! A kernel that has less than this one, by filters of system calls: `seccomp(2)`.
 
+use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SYS_memfd_secret, SYS_mprotect, c_long, seccomp_data};
+use seccompiler::{BpfProgram, apply_filter, apply_filter_all_threads, sock_filter};
 use std::error::Error;
-
-/// Whether filters can be made for this processor.
-pub(crate) const HAS_FILTERS: bool =
-    cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"));
+use std::mem::offset_of;
 
 /// Lets `memfd_secret(2)` fail with `errno` in this process and all it starts from now on, as a kernel without it does with
-/// `ENOSYS` (38), and a filter of system calls most often with `EPERM` (1).
+/// `ENOSYS` (38), and a filter of system calls most often with `EPERM` (1). Its number is the same on every processor, so it
+/// fails in programs for another one, too.
 ///
 /// # Errors
-/// Where this system has no such filters.
+/// Where the kernel takes no filter.
 pub fn deny_secret_memory(errno: u32) -> Result<(), Box<dyn Error>> {
-    filter::deny_secret_memory(errno)
+    Ok(apply_filter_all_threads(&denying(SYS_memfd_secret, None, errno)?)?)
 }
 
 /// Lets every `mprotect(2)` of this thread that would give exactly `access` fail with `ENOMEM`, as that of a process with no
@@ -20,58 +20,31 @@ pub fn deny_secret_memory(errno: u32) -> Result<(), Box<dyn Error>> {
 ///
 /// # Errors
 /// Those of [`deny_secret_memory`].
-pub fn deny_protection(access: u64) -> Result<(), Box<dyn Error>> {
-    filter::deny_protection(access)
+pub fn deny_protection(access: u32) -> Result<(), Box<dyn Error>> {
+    const ENOMEM: u32 = 12;
+    Ok(apply_filter(&denying(SYS_mprotect, Some((2, access)), ENOMEM)?)?)
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
-mod filter {
-    use super::Error;
-    use seccompiler::{
-        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-        SeccompRule, apply_filter, apply_filter_all_threads,
-    };
-    use std::collections::BTreeMap;
+// The instructions of `linux/filter.h` that are used.
+const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+const IS_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
-    /// The number of `memfd_secret(2)`, the same on each of these processors.
-    const MEMFD_SECRET: i64 = 447;
-    /// The number of `mprotect(2)`.
-    const MPROTECT: i64 = if cfg!(target_arch = "x86_64") { 10 } else { 226 };
-
-    pub(super) fn deny_secret_memory(errno: u32) -> Result<(), Box<dyn Error>> {
-        Ok(apply_filter_all_threads(&denying(MEMFD_SECRET, Vec::new(), errno)?)?)
+/// Lets a call fail, or if an argument is given by its place and its lower 32 bits, one that has it. seccompiler makes such
+/// filters as well, but not for 32-bit x86 and s390x.
+fn denying(call: c_long, argument: Option<(usize, u32)>, errno: u32) -> Result<BpfProgram, Box<dyn Error>> {
+    let lower_half = if cfg!(target_endian = "big") { size_of::<u32>() } else { 0 };
+    let mut words = vec![(offset_of!(seccomp_data, nr), u32::try_from(call)?)];
+    words.extend(argument.map(|(place, value)| {
+        (offset_of!(seccomp_data, args) + place * size_of::<u64>() + lower_half, value)
+    }));
+    let mut filter = Vec::new();
+    for (left, (offset, value)) in (0..words.len()).rev().zip(words) {
+        let to_the_last = u8::try_from(2 * left + 1)?;
+        filter.push(sock_filter { code: LOAD, jt: 0, jf: 0, k: u32::try_from(offset)? });
+        filter.push(sock_filter { code: IS_EQUAL, jt: 0, jf: to_the_last, k: value });
     }
-
-    pub(super) fn deny_protection(access: u64) -> Result<(), Box<dyn Error>> {
-        const ENOMEM: u32 = 12;
-        let this_one = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, access)?;
-        Ok(apply_filter(&denying(MPROTECT, vec![SeccompRule::new(vec![this_one])?], ENOMEM)?)?)
-    }
-
-    /// Lets a call fail, or if there are `rules` one that meets any of them.
-    fn denying(call: i64, rules: Vec<SeccompRule>, errno: u32) -> Result<BpfProgram, Box<dyn Error>> {
-        let filter = SeccompFilter::new(
-            BTreeMap::from([(call, rules)]),
-            SeccompAction::Allow,
-            SeccompAction::Errno(errno),
-            std::env::consts::ARCH.try_into()?,
-        )?;
-        Ok(filter.try_into()?)
-    }
-}
-
-/// There is nothing that makes filters for this processor.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
-mod filter {
-    use super::Error;
-
-    const NONE: &str = "there are no filters of system calls for this processor";
-
-    pub(super) fn deny_secret_memory(_: u32) -> Result<(), Box<dyn Error>> {
-        Err(NONE.into())
-    }
-
-    pub(super) fn deny_protection(_: u64) -> Result<(), Box<dyn Error>> {
-        Err(NONE.into())
-    }
+    filter.push(sock_filter { code: RETURN, jt: 0, jf: 0, k: SECCOMP_RET_ERRNO | errno });
+    filter.push(sock_filter { code: RETURN, jt: 0, jf: 0, k: SECCOMP_RET_ALLOW });
+    Ok(filter)
 }

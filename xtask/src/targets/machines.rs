@@ -13,16 +13,26 @@ pub(crate) struct Machine {
     /// The words before a program of the target; none where the machine runs it itself.
     pub(crate) runner: &'static str,
     pub(crate) is_windows: bool,
+    /// Whether the kernel is made to grant no secret memory.
+    pub(crate) has_ordinary_pages: bool,
 }
 
 impl Machine {
+    /// What tells it from the others in the table.
+    pub(crate) fn label(&self) -> String {
+        let pages = if self.has_ordinary_pages { " (ordinary pages)" } else { "" };
+        format!("`{}`{pages}", self.triple)
+    }
+
     /// Whether its processor is another than the machine's.
     pub(crate) fn is_emulated(&self) -> bool {
         self.runner.starts_with("qemu")
     }
 }
 
-pub(crate) const MACHINES: [Machine; 4] = [
+pub(crate) const MACHINES: [Machine; 7] = [
+    NATIVE,
+    Machine { has_ordinary_pages: true, ..NATIVE },
     Machine {
         triple: "aarch64-unknown-linux-gnu",
         how: "qemu-user",
@@ -31,6 +41,7 @@ pub(crate) const MACHINES: [Machine; 4] = [
         compiler: "aarch64-linux-gnu-gcc",
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
         is_windows: false,
+        has_ordinary_pages: false,
     },
     Machine {
         triple: "s390x-unknown-linux-gnu",
@@ -40,16 +51,10 @@ pub(crate) const MACHINES: [Machine; 4] = [
         compiler: "s390x-linux-gnu-gcc",
         runner: "qemu-s390x -L /usr/s390x-linux-gnu",
         is_windows: false,
+        has_ordinary_pages: false,
     },
-    Machine {
-        triple: "i686-unknown-linux-gnu",
-        how: "the processor itself, 32 bits",
-        packages: &["gcc-i686-linux-gnu", "libc6-dev-i386-cross", "libc6-i386"],
-        programs: &["i686-linux-gnu-gcc"],
-        compiler: "i686-linux-gnu-gcc",
-        runner: "",
-        is_windows: false,
-    },
+    NATIVE_32,
+    Machine { has_ordinary_pages: true, ..NATIVE_32 },
     Machine {
         triple: "x86_64-pc-windows-gnu",
         how: "wine",
@@ -58,5 +63,28 @@ pub(crate) const MACHINES: [Machine; 4] = [
         compiler: "x86_64-w64-mingw32-gcc",
         runner: super::windows::WINE,
         is_windows: true,
+        has_ordinary_pages: false,
     },
 ];
+
+const NATIVE: Machine = Machine {
+    triple: "x86_64-unknown-linux-gnu",
+    how: "the processor itself",
+    packages: &["gcc", "libc6-dev"],
+    programs: &["x86_64-linux-gnu-gcc"],
+    compiler: "x86_64-linux-gnu-gcc",
+    runner: "",
+    is_windows: false,
+    has_ordinary_pages: false,
+};
+
+const NATIVE_32: Machine = Machine {
+    triple: "i686-unknown-linux-gnu",
+    how: "the processor itself, 32 bits",
+    packages: &["gcc-i686-linux-gnu", "libc6-dev-i386-cross", "libc6-i386"],
+    programs: &["i686-linux-gnu-gcc"],
+    compiler: "i686-linux-gnu-gcc",
+    runner: "",
+    is_windows: false,
+    has_ordinary_pages: false,
+};
