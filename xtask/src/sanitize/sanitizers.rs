@@ -48,16 +48,7 @@ pub(crate) const SANITIZERS: [Sanitizer; 5] = [
         c_flags: " -U_FORTIFY_SOURCE",
         reports: &["WARNING: MemorySanitizer"],
         planted: &[("uninitialised", "use-of-uninitialized-value")],
-        skips: &[
-            &NO_LOCKING,
-            &NOT_LOCKED,
-            &SCANS,
-            &DEAD_STACK,
-            &ADDRESS_SPACE,
-            &DISTANCE,
-            &MANY_MAPPINGS,
-            &CAPABILITIES,
-        ],
+        skips: &[&NO_LOCKING, &SCANS, &DEAD_STACK, &ADDRESS_SPACE, &DISTANCE, &MANY_MAPPINGS, &CAPABILITIES],
     },
     Sanitizer {
         name: "leak",
@@ -94,14 +85,6 @@ const NO_LOCKING: Skip = Skip {
         "ordinary_pages_are_locked_and_out_of_dumps_and_forks_as_reported",
     ],
     why: "its runtime turns `mlock` into a call that does nothing, so no limit is ever reached",
-};
-
-const NOT_LOCKED: Skip = Skip {
-    tests: &[
-        "pages_are_locked_and_out_of_dumps_and_forks_as_reported",
-        "the_probe_says_what_the_kernel_says",
-    ],
-    why: "pages are not secret memory under it, and it does not lock the others",
 };
 
 const DISTANCE: Skip = Skip {

@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use rustix::fd::{FromRawFd as _, OwnedFd, RawFd};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 use sodium::Error;
 
 /// New secret memory of `bytes`, whole pages: writable, of any content, locked by nature and left out of core dumps. No one
@@ -74,10 +74,12 @@ pub(crate) fn move_over(new: NonNull<[u8]>, reserved: NonNull<[u8]>) -> Result<(
     let (from, to) = (address(new), address(reserved));
     #[cfg(all(test, target_os = "linux"))]
     crate::faults::strike("mremap").map_err(failed("mremap"))?;
+    // The C library's own call: rustix asks it for `MAP_FIXED` in place of `MREMAP_FIXED` where it does not make system calls
+    // itself, as on s390x, and that is refused.
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     // SAFETY: the caller owns both, and no one refers to either.
-    unsafe { rustix::mm::mremap_fixed(from, new.len(), reserved.len(), MremapFlags::MAYMOVE, to) }
-        .map_err(failed("mremap"))?;
-    Ok(())
+    let moved = unsafe { libc::mremap(from, new.len(), reserved.len(), flags, to) };
+    if moved == libc::MAP_FAILED { Err(failed("mremap")(last_error())) } else { Ok(()) }
 }
 
 /// Puts zeros where pages are absent, in a child: one system call and no lock, as a handler of `fork` needs it. What lies
