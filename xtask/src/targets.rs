@@ -9,7 +9,7 @@ mod windows;
 
 use crate::library::{self, CRATES, Tests};
 use crate::{Result, check_targets, debian, no_more, page, workspace};
-use machines::{MACHINES, Machine};
+use machines::{MACHINES, Machine, Variant};
 use pico_args::Arguments;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,8 @@ fn judge(sh: &Shell, machine: &Machine) -> Result<Judged> {
     }
     let directory = workspace::target_directory(sh)?.join("targets");
     sh.create_dir(&directory)?;
-    let denying = if machine.has_ordinary_pages { Some(without_secret_memory(sh)?) } else { None };
+    let is_denied = machine.variant == Variant::OrdinaryPages;
+    let denying = if is_denied { Some(without_secret_memory(sh)?) } else { None };
     let windows = if machine.is_windows { Some(windows::Place::new(sh, &directory)?) } else { None };
     let cargo = |verb: &str, what: &[String]| {
         let command = cargo(sh, machine, denying.as_deref(), &directory, verb, what);
@@ -130,6 +131,9 @@ fn cargo<'a>(
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env(format!("CC_{of_cc}"), machine.compiler)
         .env(format!("CARGO_TARGET_{of_cargo}_LINKER"), machine.compiler);
+    if machine.variant == Variant::CLibrary {
+        command = command.env("RUSTFLAGS", "--cfg=rustix_use_libc");
+    }
     if !machine.runner.is_empty() {
         command = command.env(format!("CARGO_TARGET_{of_cargo}_RUNNER"), machine.runner);
         if !machine.is_windows {

@@ -13,15 +13,28 @@ pub(crate) struct Machine {
     /// The words before a program of the target; none where the machine runs it itself.
     pub(crate) runner: &'static str,
     pub(crate) is_windows: bool,
-    /// Whether the kernel is made to grant no secret memory.
-    pub(crate) has_ordinary_pages: bool,
+    pub(crate) variant: Variant,
+}
+
+/// What differs between rows of one target.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Variant {
+    AsIs,
+    /// The kernel is made to grant no secret memory.
+    OrdinaryPages,
+    /// rustix asks the C library, as it does on processors whose system calls it does not know.
+    CLibrary,
 }
 
 impl Machine {
     /// What tells it from the others in the table.
     pub(crate) fn label(&self) -> String {
-        let pages = if self.has_ordinary_pages { " (ordinary pages)" } else { "" };
-        format!("`{}`{pages}", self.triple)
+        let variant = match self.variant {
+            Variant::AsIs => "",
+            Variant::OrdinaryPages => " (ordinary pages)",
+            Variant::CLibrary => " (by the C library)",
+        };
+        format!("`{}`{variant}", self.triple)
     }
 
     /// Whether its processor is another than the machine's.
@@ -30,9 +43,10 @@ impl Machine {
     }
 }
 
-pub(crate) const MACHINES: [Machine; 7] = [
+pub(crate) const MACHINES: [Machine; 8] = [
     NATIVE,
-    Machine { has_ordinary_pages: true, ..NATIVE },
+    Machine { variant: Variant::OrdinaryPages, ..NATIVE },
+    Machine { variant: Variant::CLibrary, ..NATIVE },
     Machine {
         triple: "aarch64-unknown-linux-gnu",
         how: "qemu-user",
@@ -41,7 +55,7 @@ pub(crate) const MACHINES: [Machine; 7] = [
         compiler: "aarch64-linux-gnu-gcc",
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
         is_windows: false,
-        has_ordinary_pages: false,
+        variant: Variant::AsIs,
     },
     Machine {
         triple: "s390x-unknown-linux-gnu",
@@ -51,10 +65,10 @@ pub(crate) const MACHINES: [Machine; 7] = [
         compiler: "s390x-linux-gnu-gcc",
         runner: "qemu-s390x -L /usr/s390x-linux-gnu",
         is_windows: false,
-        has_ordinary_pages: false,
+        variant: Variant::AsIs,
     },
     NATIVE_32,
-    Machine { has_ordinary_pages: true, ..NATIVE_32 },
+    Machine { variant: Variant::OrdinaryPages, ..NATIVE_32 },
     Machine {
         triple: "x86_64-pc-windows-gnu",
         how: "wine",
@@ -63,7 +77,7 @@ pub(crate) const MACHINES: [Machine; 7] = [
         compiler: "x86_64-w64-mingw32-gcc",
         runner: super::windows::WINE,
         is_windows: true,
-        has_ordinary_pages: false,
+        variant: Variant::AsIs,
     },
 ];
 
@@ -75,7 +89,7 @@ const NATIVE: Machine = Machine {
     compiler: "x86_64-linux-gnu-gcc",
     runner: "",
     is_windows: false,
-    has_ordinary_pages: false,
+    variant: Variant::AsIs,
 };
 
 const NATIVE_32: Machine = Machine {
@@ -86,5 +100,5 @@ const NATIVE_32: Machine = Machine {
     compiler: "i686-linux-gnu-gcc",
     runner: "",
     is_windows: false,
-    has_ordinary_pages: false,
+    variant: Variant::AsIs,
 };
