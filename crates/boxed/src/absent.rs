@@ -13,6 +13,7 @@ use crate::process::PerProcess;
 use core::convert::Infallible;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::time::Duration;
 use sodium::Error;
 use std::io::ErrorKind;
 use std::sync::{Mutex, PoisonError};
@@ -28,16 +29,18 @@ static FREE: PerProcess<Mutex<Vec<&'static Place>>> = PerProcess::new();
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 static OVER: AtomicU64 = AtomicU64::new(0);
 
-/// How often pages are made anew because a fork came in between.
-const ATTEMPTS: u32 = 10_000;
+/// How often pages are made anew, or waited with, because of a fork: the first times it may be over at once, from then on the
+/// kernel may be busy for seconds with the page tables of a large process.
+const ATTEMPTS: u32 = 10_100;
+const AT_ONCE: u32 = 100;
 
 /// What `make` makes while no fork is under way, nor begins: what is made at such a moment is given to `undo`, and made anew.
 ///
 /// # Errors
-/// Those of `make`; that of `pthread_atfork(3)`; [`ErrorKind::ResourceBusy`] where forks leave no time for it.
+/// Those of `make`; that of `pthread_atfork(3)`; [`ErrorKind::ResourceBusy`] where forks leave no time for it in ten seconds.
 pub(crate) fn between_forks<T>(make: impl Fn() -> Result<T, Error>, undo: impl Fn(T)) -> Result<T, Error> {
     count_forks()?;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         // In this order: where both are equal, no fork was under way when the second was read.
         let over = OVER.load(Ordering::SeqCst);
         let begun = BEGUN.load(Ordering::SeqCst);
@@ -48,7 +51,11 @@ pub(crate) fn between_forks<T>(make: impl Fn() -> Result<T, Error>, undo: impl F
             }
             undo(made);
         }
-        thread::yield_now();
+        if attempt < AT_ONCE {
+            thread::yield_now();
+        } else {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
     Err(Error::Os { call: "fork", source: ErrorKind::ResourceBusy.into() })
 }
@@ -215,6 +222,21 @@ mod tests {
             assert_eq!((made.get(), undone.get()), (2, 1));
             // A child begins with no fork under way.
             assert!(forked::succeeds(|| assert!(matches!(super::between_forks(|| Ok(1), drop), Ok(1)))));
+        })
+        .succeeds();
+    }
+
+    #[test]
+    fn a_fork_that_takes_long_is_waited_for() {
+        child::run("absent::tests::a_fork_that_takes_long_is_waited_for", || {
+            super::BEGUN.fetch_add(1, Ordering::SeqCst);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(300));
+                    super::OVER.fetch_add(1, Ordering::SeqCst);
+                });
+                assert!(matches!(super::between_forks(|| Ok(1), drop), Ok(1)));
+            });
         })
         .succeeds();
     }
