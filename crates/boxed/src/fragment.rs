@@ -43,6 +43,68 @@ pub struct Fragment<T> {
     _value: PhantomData<T>,
 }
 
+/// Room for one value of `T` in guarded pages at a [`Spot`]: two values that are to be had together need the pages of both
+/// before either is moved.
+///
+/// ```
+/// use boxed::{Origin, Spot, Vacant};
+///
+/// let (one, other) = boxed::together(|| {
+///     let one = Vacant::<u8>::new(&Spot::new(Origin::Mapped))?;
+///     let far = Spot::new(Origin::Mapped).away_from(one.span(), 0x1000);
+///     Ok::<_, boxed::Error>((one, Vacant::<u8>::new(&far)?))
+/// })?;
+/// let (one, other) = (one.fill(1)?, other.fill(2)?);
+/// assert_eq!((*one.get()?, *other.get()?), (1, 2));
+/// # Ok::<(), boxed::Error>(())
+/// ```
+pub struct Vacant<T> {
+    page: Page,
+    _value: PhantomData<fn(T)>,
+}
+
+impl<T> Vacant<T> {
+    /// Takes the pages.
+    ///
+    /// # Errors
+    /// Those of [`Scratch::at`](crate::Scratch::at), but for a size of zero, which is allowed.
+    pub fn new(spot: &Spot) -> Result<Self, Error> {
+        // A value without bytes has an address all the same.
+        let page = Page::at(size_of::<T>().max(align_of::<T>()), align_of::<T>(), Some(spot))?;
+        Ok(Self { page, _value: PhantomData })
+    }
+
+    /// Moves `value` here.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] in a child of the process that took the pages; the value is dropped then.
+    pub fn fill(self, value: T) -> Result<Fragment<T>, Error> {
+        self.page.check()?;
+        let fragment = Fragment { page: self.page, _value: PhantomData };
+        // SAFETY: the page is writable, long enough and aligned for a `T`, and holds none yet.
+        unsafe { fragment.value().write(value) };
+        crate::scrub();
+        Ok(fragment)
+    }
+
+    /// The addresses that the value will have.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        span::<T>(&self.page)
+    }
+}
+
+impl<T> fmt::Debug for Vacant<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vacant")
+    }
+}
+
+fn span<T>(page: &Page) -> Range<usize> {
+    let start = page.data().addr().get();
+    start..start + size_of::<T>()
+}
+
 // SAFETY: the page belongs to this value alone, which owns a `T` as a box does.
 unsafe impl<T: Send> Send for Fragment<T> {}
 // SAFETY: `&Fragment` gives out `&T` alone.
@@ -54,13 +116,7 @@ impl<T> Fragment<T> {
     /// # Errors
     /// Those of [`Scratch::at`](crate::Scratch::at), but for a size of zero, which is allowed.
     pub fn new(value: T, spot: &Spot) -> Result<Self, Error> {
-        // A value without bytes has an address all the same.
-        let page = Page::at(size_of::<T>().max(align_of::<T>()), align_of::<T>(), Some(spot))?;
-        let fragment = Self { page, _value: PhantomData };
-        // SAFETY: the page is writable, long enough and aligned for a `T`, and holds none yet.
-        unsafe { fragment.value().write(value) };
-        crate::scrub();
-        Ok(fragment)
+        Vacant::new(spot)?.fill(value)
     }
 
     /// The value.
@@ -86,8 +142,7 @@ impl<T> Fragment<T> {
     /// The addresses of the value.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
-        let start = self.page.data().addr().get();
-        start..start + size_of::<T>()
+        span::<T>(&self.page)
     }
 
     /// What the system granted for the value.

@@ -24,7 +24,7 @@ mod twin;
 
 pub use crate::boxed::{Boxed, Ref, RefMut};
 pub use error::Error;
-pub use fragment::Fragment;
+pub use fragment::{Fragment, Vacant};
 pub use policy::{AtLimit, Backing, Lock, OnFork, Policy, PolicyError};
 pub use process::{PerProcess, generation};
 pub use protection::{ForkBehaviour, Prot, Protection, Status, status};
@@ -46,6 +46,28 @@ impl<T: bytemuck::Pod> Bytes for T {}
 #[must_use]
 pub fn page_size() -> usize {
     os::page_size()
+}
+
+/// Calls `take`, which takes several pages, such as two [`Scratch`]es, so that this thread holds none of them while it waits for
+/// another.
+///
+/// It is for [`AtLimit::Wait`]: two threads that each hold one page of the last two, and need two, would wait for each other.
+/// Within `take` nothing waits. Where it is refused a page at the limit of lockable memory, it is to return that error and to
+/// drop the pages that it has; it is called again after another thread gave a page back, until the time of the policy is over,
+/// and the last outcome is returned. What it took before it was called is not given back. Calls within `take` are part of it.
+///
+/// ```
+/// let (left, right) = boxed::together(|| {
+///     Ok::<_, boxed::Error>((boxed::Scratch::<u8>::new(32)?, boxed::Scratch::<u8>::new(5000)?))
+/// })?;
+/// # drop((left, right));
+/// # Ok::<(), boxed::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of `take`.
+pub fn together<T, E>(take: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    pool::current().together(take)
 }
 
 /// Whether this process is granted secret memory, as [`Backing::SecretMem`] uses it: makes a page of it and gives it back.

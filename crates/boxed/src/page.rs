@@ -51,13 +51,14 @@ impl Page {
             return Err(Error::Alignment { align, page });
         }
         // Our canary and libsodium's fit in front of the data.
-        let needed = len.checked_add(2 * CANARY_BYTES);
-        let needed = needed.ok_or(Error::TooLarge { elements: len, element_bytes: 1 })?;
+        let pages = len.checked_add(2 * CANARY_BYTES).map(|needed| needed.div_ceil(page));
+        let pages = pages.filter(|pages| pool::fits_a_slice(*pages));
+        let pages = pages.ok_or(Error::TooLarge { elements: len, element_bytes: 1 })?;
         let pool = pool::current();
         let drawn = NonNull::from(pool.canary()?).cast::<u8>();
         let region = match spot {
-            None => pool.take(needed.div_ceil(page))?,
-            Some(spot) => spot.take(pool, needed.div_ceil(page))?,
+            None => pool.take(pages)?,
+            Some(spot) => spot.take(pool, pages)?,
         };
         let region = ManuallyDrop::new(region);
         let page = Self { region, pool, len, pooled: spot.is_none(), fate: AtomicU8::new(INTACT) };

@@ -39,7 +39,8 @@ pub enum AtLimit {
     /// An error at once.
     #[default]
     Error,
-    /// Wait, at most this long, for another thread to drop a secret; then an error.
+    /// Wait, at most this long, for another thread to drop a secret; then an error. An operation of a memory holds no page of
+    /// the secret that it makes or opens while it waits for another; a thread that holds secrets while it makes more does.
     Wait(Duration),
 }
 

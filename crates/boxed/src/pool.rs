@@ -5,8 +5,9 @@
 
 use crate::backing::{Kind, RegionError};
 use crate::region::{Region, lock_limit};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread_local};
 use crate::{Error, Policy, os, process::PerProcess};
+use core::cell::Cell;
 use core::convert::Infallible;
 use core::mem;
 use std::collections::BTreeMap;
@@ -17,6 +18,11 @@ static POOL: PerProcess<Pool> = PerProcess::new();
 
 /// The length of a canary, in bytes.
 pub(crate) const CANARY_BYTES: usize = 16;
+
+/// What the pool of this process counts: nothing before the first page is asked for.
+pub(crate) fn counts() -> Counts {
+    POOL.get().map(Pool::counts).unwrap_or_default()
+}
 
 /// The pool of this process.
 pub(crate) fn current() -> &'static Pool {
@@ -43,8 +49,67 @@ struct State {
     counts: Counts,
     /// How often a region came back.
     releases: u64,
-    /// How many threads wait for one to come back.
+    /// How many threads wait for one to come back, or for their turn.
     waiting: usize,
+    /// Whether a thread that was refused tries again to take [`together`](Pool::together) what it needs.
+    turn: bool,
+}
+
+thread_local! {
+    /// What this thread does [`together`](Pool::together) at the moment.
+    static ATTEMPT: Cell<Option<Attempt>> = const { Cell::new(None) };
+}
+
+/// What came of taking several regions together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempt {
+    /// Whether one was refused at the limit.
+    refused: bool,
+    /// How many came back meanwhile of this thread's own.
+    given_back: u64,
+}
+
+impl Attempt {
+    /// Runs `take`, within which nothing waits at the limit.
+    fn of<T>(take: impl FnOnce() -> T) -> (T, Self) {
+        /// Ends the attempt, however `take` ends.
+        struct Ended;
+        impl Drop for Ended {
+            fn drop(&mut self) {
+                ATTEMPT.with(|attempt| attempt.set(None));
+            }
+        }
+        ATTEMPT.with(|attempt| attempt.set(Some(Self::default())));
+        let _ended = Ended;
+        let taken = take();
+        (taken, Self::current().unwrap_or_default())
+    }
+
+    fn current() -> Option<Self> {
+        ATTEMPT.with(Cell::get)
+    }
+
+    /// Notes something about the attempt that is under way, if there is one.
+    fn note(change: impl FnOnce(&mut Self)) {
+        ATTEMPT.with(|current| {
+            if let Some(mut attempt) = current.get() {
+                change(&mut attempt);
+                current.set(Some(attempt));
+            }
+        });
+    }
+}
+
+/// The turn to take several regions at the limit. Dropped, it is another thread's.
+#[derive(Debug)]
+struct Turn<'a>(&'a Pool);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.turn = false;
+        self.0.wake(state);
+    }
 }
 
 /// Pages and bytes, for [`status`](crate::status).
@@ -97,8 +162,44 @@ impl Pool {
         }
     }
 
+    /// What `take` returns, which takes several regions: none of them is held while this thread waits for another.
+    ///
+    /// Where one is refused at the limit, `take` ends in that error and drops those that it has. It is called again when
+    /// another thread has given one back, until the policy's patience ends; those that were refused take turns in that, so
+    /// that they do not give way to each other for ever. Calls within `take` are part of it.
+    pub(crate) fn together<T, E>(&self, mut take: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+        if Attempt::current().is_some() {
+            return take();
+        }
+        let mut patience = None;
+        let mut turn = None;
+        loop {
+            let seen = self.lock().releases;
+            let (taken, attempt) = Attempt::of(&mut take);
+            if taken.is_ok() || !attempt.refused {
+                return taken;
+            }
+            let left = time_left(*patience.get_or_insert_with(|| deadline(Policy::current().patience())));
+            if left.is_zero() {
+                return taken;
+            }
+            let goes_on = match turn {
+                // With its turn it tries once more at once: others may be done.
+                None => {
+                    turn = self.wait_for_turn(left);
+                    turn.is_some()
+                }
+                Some(_) => self.wait_for_release(seen + attempt.given_back, left),
+            };
+            if !goes_on {
+                return taken;
+            }
+        }
+    }
+
     fn take_at_limit(&self, pages: usize, kind: Kind) -> Result<Region, Error> {
-        let deadline = deadline(Policy::current().patience());
+        let waits = Attempt::current().is_none();
+        let deadline = deadline(if waits { Policy::current().patience() } else { Duration::ZERO });
         loop {
             let seen = self.lock().releases;
             self.drain();
@@ -107,8 +208,9 @@ impl Pool {
                 Err(RegionError::Other(error)) => return Err(error),
                 Ok(region) => return Ok(region),
             };
-            let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let left = time_left(deadline);
             if left.is_zero() || !self.wait_for_release(seen, left) {
+                Attempt::note(|attempt| attempt.refused = true);
                 let needed = pages * os::page_size();
                 return Err(lock_limit(needed, self.counts().bytes_locked, refusal));
             }
@@ -190,6 +292,11 @@ impl Pool {
         state.counts.bytes_locked += bytes;
     }
 
+    /// Leaves `bytes` that are no longer locked out of the count of those that are.
+    pub(crate) fn count_unlocked(&self, bytes: usize) {
+        self.lock().counts.bytes_locked -= bytes;
+    }
+
     /// Counts it out.
     pub(crate) fn count_out(&self, bytes: usize) {
         self.forget(bytes / os::page_size(), bytes);
@@ -207,6 +314,11 @@ impl Pool {
 
     fn announce_release(&self, mut state: MutexGuard<'_, State>) {
         state.releases += 1;
+        Attempt::note(|attempt| attempt.given_back += 1);
+        self.wake(state);
+    }
+
+    fn wake(&self, state: MutexGuard<'_, State>) {
         let waiting = state.waiting;
         drop(state);
         if waiting > 0 {
@@ -216,14 +328,29 @@ impl Pool {
 
     /// Waits until a region came back since `seen` releases; `false` when `patience` ran out first.
     fn wait_for_release(&self, seen: u64, patience: Duration) -> bool {
+        self.wait_while(patience, |state| state.releases == seen).is_some()
+    }
+
+    /// Waits until no other thread has the turn; nothing when `patience` ran out first.
+    fn wait_for_turn(&self, patience: Duration) -> Option<Turn<'_>> {
+        let mut state = self.wait_while(patience, |state| state.turn)?;
+        state.turn = true;
+        Some(Turn(self))
+    }
+
+    fn wait_while(
+        &self,
+        patience: Duration,
+        condition: impl FnMut(&mut State) -> bool,
+    ) -> Option<MutexGuard<'_, State>> {
         let mut state = self.lock();
         state.waiting += 1;
         let (mut state, outcome) = self
             .released
-            .wait_timeout_while(state, patience, |state| state.releases == seen)
+            .wait_timeout_while(state, patience, condition)
             .unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
-        !outcome.timed_out()
+        (!outcome.timed_out()).then_some(state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -237,6 +364,10 @@ fn deadline(patience: Duration) -> Option<Instant> {
     Instant::now().checked_add(patience)
 }
 
+fn time_left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+}
+
 /// The class that serves `pages`: exact up to 8 pages, then four classes for each doubling, so that at most a quarter
 /// more than needed is locked.
 fn size_class(pages: usize) -> usize {
@@ -245,6 +376,14 @@ fn size_class(pages: usize) -> usize {
     }
     let step = 1 << (pages.ilog2() - 2);
     pages.checked_next_multiple_of(step).unwrap_or(pages)
+}
+
+/// Whether a region of `pages`, rounded up to its class and with all that lies around it, is as short as a slice has to be:
+/// `isize::MAX` bytes. The address space of 32-bit systems has room for longer ones.
+pub(crate) fn fits_a_slice(pages: usize) -> bool {
+    const AROUND: usize = 4; // two guards, libsodium's page for its own ends, and one to round up
+    let bytes = size_class(pages).checked_add(AROUND).and_then(|pages| pages.checked_mul(os::page_size()));
+    bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
 fn in_pages(region: &Region) -> usize {

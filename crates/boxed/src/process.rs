@@ -80,6 +80,12 @@ impl<T: Send + Sync + 'static> PerProcess<T> {
         }
     }
 
+    /// The value of this process, if it was made.
+    #[must_use]
+    pub fn get(&'static self) -> Option<&'static T> {
+        Self::usable(self.current.load(Ordering::Acquire), generation())
+    }
+
     fn usable(made: *mut Made<T>, generation: u64) -> Option<&'static T> {
         // SAFETY: the pointer is null or was published by `get_or_try_init`, which never frees what it published.
         let made = unsafe { made.as_ref() }?;

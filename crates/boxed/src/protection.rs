@@ -83,10 +83,13 @@ pub struct Status {
     pub lock_limit: Option<u64>,
 }
 
-/// Counts the guarded pages of this process.
+/// Counts the guarded pages of this process. It settles no policy.
+///
+/// In a child that inherits ([`OnFork::Inherit`](crate::OnFork::Inherit)), a page counts as it did in its parent until it is
+/// first used there.
 #[must_use]
 pub fn status() -> Status {
-    let counts = pool::current().counts();
+    let counts = pool::counts();
     Status {
         page_bytes: os::page_size(),
         pages_in_use: counts.in_use,

@@ -3,7 +3,7 @@
 
 use crate::backing::{Kind, RegionError, Source};
 use crate::protection::{ForkBehaviour, Prot, Protection};
-use crate::{Error, Policy, os, process};
+use crate::{Error, Policy, os, pool, process};
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -112,7 +112,9 @@ impl Region {
         let locked = self.source.lock();
         self.protect(prot)?;
         if let Err(source) = locked {
-            self.locked.store(false, Ordering::Relaxed);
+            if self.locked.swap(false, Ordering::Relaxed) {
+                pool::current().count_unlocked(self.bytes());
+            }
             if policy.requires_lock() {
                 return Err(lock_limit(self.bytes(), 0, source));
             }
@@ -163,7 +165,7 @@ impl Region {
         let keeps_lock =
             !os::NO_ACCESS_UNLOCKS || self.prot() != Prot::NoAccess && self.relocked.load(Ordering::Relaxed);
         Protection {
-            locked: self.is_locked() && keeps_lock,
+            locked: self.is_locked() && self.is_claimed() && keeps_lock,
             no_dump: self.no_dump,
             on_fork: self.on_fork,
             secret_memory: self.source.is_secret(),

@@ -8,6 +8,7 @@
 
 use crate::protection::Prot;
 use crate::{Error, absent, os};
+use core::ops::Range;
 use core::ptr::NonNull;
 use std::io;
 
@@ -34,6 +35,12 @@ impl Reservation {
     /// A middle of `pages` pages at an address of the system's choice.
     pub(crate) fn new(pages: usize) -> Result<Self, Error> {
         Self::reserve(pages, 0)
+    }
+
+    /// The addresses `middle`, whole pages, and a page on either side, or what the system has in place of them.
+    pub(crate) fn over(middle: &Range<usize>) -> Result<Self, Error> {
+        let page = os::page_size();
+        Self::reserve(middle.len() / page, middle.start.saturating_sub(page))
     }
 
     /// A middle of `pages` pages, `distance` pages below an address of the system's choice, or at that address where there is
@@ -104,6 +111,7 @@ impl Reservation {
     fn reserve(pages: usize, at: usize) -> Result<Self, Error> {
         let page = os::page_size();
         let bytes = pages.checked_add(2).and_then(|pages| pages.checked_mul(page));
+        let bytes = bytes.filter(|bytes| isize::try_from(*bytes).is_ok()); // as long as a slice may be
         let bytes = bytes.ok_or(Error::TooLarge { elements: pages, element_bytes: page })?;
         match os::reserve(bytes, at) {
             Ok(all) => Ok(Self { all }),
@@ -258,10 +266,10 @@ mod tests {
 
     #[test]
     fn more_than_there_is_is_an_error() {
-        assert!(matches!(
-            Reservation::at_random(usize::MAX / os::page_size() - 2),
-            Err(Error::Allocation { .. })
-        ));
+        // As long as a slice may be, and a page longer.
+        let longest = isize::MAX as usize / os::page_size() - 2;
+        assert!(matches!(Reservation::at_random(longest), Err(Error::Allocation { .. })));
+        assert!(matches!(Reservation::at_random(longest + 1), Err(Error::TooLarge { .. })));
         assert!(matches!(Reservation::new(usize::MAX), Err(Error::TooLarge { .. })));
     }
 }

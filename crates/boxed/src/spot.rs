@@ -60,24 +60,20 @@ impl Spot {
             Origin::Mapped => Kind::Random,
             Origin::Allocated => Kind::Next,
         };
-        // Both are kept until the end, so that what is asked for next lies elsewhere.
-        let mut too_close = Vec::new();
+        // Kept until the end, so that what is asked for next lies elsewhere: addresses alone, for pages that are not used
+        // would count against the limit of lockable memory.
         let mut in_the_way = Vec::new();
-        let taken = loop {
-            if too_close.len() == ATTEMPTS {
-                break Err(Error::TooClose { distance: self.distance });
+        for _ in 0..ATTEMPTS {
+            let region = pool.take_new(pages, kind)?;
+            let span = region.span();
+            if self.suits(&span) {
+                return Ok(region);
             }
-            if !too_close.is_empty() {
-                self.fill_gaps(&mut in_the_way);
-            }
-            match pool.take_new(pages, kind) {
-                Ok(region) if self.suits(&region.span()) => break Ok(region),
-                Ok(region) => too_close.push(region),
-                Err(error) => break Err(error),
-            }
-        };
-        too_close.into_iter().for_each(|region| pool.discard(region));
-        taken
+            pool.discard(region);
+            in_the_way.extend(Reservation::over(&span));
+            self.fill_gaps(&mut in_the_way);
+        }
+        Err(Error::TooClose { distance: self.distance })
     }
 
     /// Sets addresses aside that fill the gaps within the distance, after an attempt that failed. Where the system has none

@@ -57,9 +57,9 @@ struct InFile<const N: usize> {
     generation: u64,
 }
 
-/// What gives itself back when dropped, in this order: children find zeros no more, the page is unmapped, the file closed.
+/// What is given back in this order: children find zeros no more, the page is unmapped, the file closed.
 struct Memory {
-    _absent: Absent,
+    absent: Absent,
     pages: Reservation,
     file: RamFile,
 }
@@ -165,13 +165,22 @@ impl<const N: usize> InFile<N> {
             file.map(range).map_err(failed("mmap"))?;
             Ok(file)
         };
-        let file = absent::between_forks(map, drop).ok()?;
+        let file = match absent::between_forks(map, drop) {
+            Ok(file) => file,
+            Err(error) => {
+                if matches!(error, sodium::Error::Os { call: "mmap", .. }) {
+                    // The addresses may be another's by now, see `os::move_over`; they are left alone for good.
+                    mem::forget(pages);
+                }
+                return None;
+            }
+        };
         pages.lock().ok()?;
         os::exclude_from_dumps(range).ok()?;
         let mut mark = [0; MARK_BYTES];
         sodium::random_bytes(&mut mark).ok()?;
         pool::current().count_in(range.len());
-        let memory = Memory { _absent: Absent::new(range), pages, file };
+        let memory = Memory { absent: Absent::new(range), pages, file };
         let mut in_file = Self {
             memory: ManuallyDrop::new(memory),
             mark,
@@ -246,6 +255,7 @@ impl<const N: usize> InFile<N> {
         if self.memory.pages.protect(Prot::NoAccess).is_ok() {
             return;
         }
+        self.memory.absent.clear();
         if os::unmap(self.page()).is_err() {
             abort(Fatal::Exposed);
         }
@@ -272,7 +282,8 @@ impl<const N: usize> Drop for InFile<N> {
         }
         pool::current().count_out(self.page().len());
         // SAFETY: the memory is not used again: this is the drop.
-        let Memory { _absent, pages, file } = unsafe { ManuallyDrop::take(&mut self.memory) };
+        let Memory { absent, pages, file } = unsafe { ManuallyDrop::take(&mut self.memory) };
+        drop(absent); // while the pages are there: a child forked after they are gone is to have nothing in their place
         if self.unmapped.load(Ordering::Relaxed) {
             mem::forget(pages);
         }

@@ -219,9 +219,11 @@ fn where_a_process_asks_for_all_its_pages_to_be_merged_these_are_not() {
 fn open_pages_of_the_parent_are_refused() {
     run("open_pages_of_the_parent_are_refused", || {
         let scratch = Scratch::<u8>::new(32).unwrap();
+        let vacant = boxed::Vacant::new(&boxed::Spot::new(boxed::Origin::Allocated)).unwrap();
         assert!(scratch.check().is_ok());
         assert!(conformance::forked::succeeds(|| {
             assert!(matches!(scratch.check(), Err(boxed::Error::Forked)));
+            assert!(matches!(vacant.fill(7_u8), Err(boxed::Error::Forked)));
         }));
     })
     .succeeds();

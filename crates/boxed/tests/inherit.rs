@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use boxed::{Boxed, Error, Lock, OnFork, Policy, Prot};
+use boxed::{Boxed, Error, Lock, OnFork, Policy, Prot, status};
 use conformance::child::{self, Conditions};
 use conformance::forked;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -81,10 +81,15 @@ fn at_best_effort_the_child_gets_it_unlocked() {
         Policy::new().on_fork(OnFork::Inherit).lock(Lock::BestEffort).install().unwrap();
         let secret = Boxed::<u8>::new(32, |bytes| bytes.fill(7)).unwrap();
         assert!(secret.protection().locked);
+        let locked = status().bytes_locked;
         assert!(forked::succeeds(|| {
             nothing_can_be_locked();
+            assert!(!secret.protection().locked); // a child inherits no locks
             assert_eq!(*secret.read().unwrap(), [7; 32]);
             assert!(!secret.protection().locked);
+            assert_eq!(status().bytes_locked, locked - 4096);
+            drop(secret);
+            assert_eq!(status().bytes_locked, locked - 4096);
         }));
     })
     .succeeds();

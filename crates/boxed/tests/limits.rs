@@ -189,6 +189,95 @@ fn a_thread_that_waits_for_pages_at_a_spot_gets_none_of_the_pool() {
     .succeeds();
 }
 
+/// Two pages, or neither.
+fn two_pages() -> Result<(Boxed<u8>, Boxed<u8>), Error> {
+    boxed::together(|| Ok((one_page()?, one_page()?)))
+}
+
+#[test]
+fn threads_that_take_pages_together_never_wait_for_each_other() {
+    run_under(ordinary(12), "threads_that_take_pages_together_never_wait_for_each_other", || {
+        // Each that waited for another's page would wait that long, and fail.
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..300).for_each(|_| drop(two_pages().unwrap())));
+            }
+        });
+        assert_eq!(status().pages_in_use, 0);
+    })
+    .succeeds();
+}
+
+#[test]
+fn pages_taken_together_are_had_when_another_thread_drops_one() {
+    run_under(ordinary(8), "pages_taken_together_are_had_when_another_thread_drops_one", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::MAX)).install().unwrap();
+        let one_count = Grant::OneCount.is_there();
+        let (kept, held) = two_pages().unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| two_pages().map(|_| status().pages_in_use));
+            std::thread::sleep(TO_BEGIN);
+            if one_count {
+                assert!(!waiter.is_finished());
+            }
+            drop(held);
+            std::thread::sleep(TO_BEGIN);
+            drop(kept);
+            waiter.join().unwrap().unwrap();
+        });
+    })
+    .succeeds();
+}
+
+#[test]
+fn pages_refused_together_are_refused_at_once_without_patience_and_given_back() {
+    run_under(
+        ordinary(8),
+        "pages_refused_together_are_refused_at_once_without_patience_and_given_back",
+        || {
+            let mut calls = 0;
+            let refused = boxed::together(|| {
+                calls += 1;
+                let nested = boxed::together(two_pages)?;
+                let rest = (0..4).map(|_| one_page()).collect::<Result<Vec<_>, _>>()?;
+                Ok::<_, Error>((nested, rest))
+            });
+            assert!(matches!(refused, Err(Error::LockLimit { .. })), "{refused:?}");
+            assert_eq!((calls, status().pages_in_use), (1, 0));
+            // Another error than that of the limit is returned as it is.
+            assert!(matches!(boxed::together(|| Scratch::<u8>::new(0)), Err(Error::ZeroSize)));
+        },
+    )
+    .succeeds();
+}
+
+#[test]
+fn a_spot_that_is_too_close_keeps_no_page() {
+    run_under(ordinary(8), "a_spot_that_is_too_close_keeps_no_page", || {
+        Policy::new().pool_bytes(0).install().unwrap();
+        for _ in 0..50 {
+            let first = Scratch::<u8>::at(&Spot::new(Origin::Allocated), 32).unwrap();
+            let start = first.as_ptr().addr();
+            let far = Spot::new(Origin::Allocated).away_from(start..start + 32, 1 << 24);
+            let second = Scratch::<u8>::at(&far, 32).unwrap();
+            assert!(second.as_ptr().addr().abs_diff(start) >= 1 << 24);
+        }
+    })
+    .succeeds();
+}
+
+#[test]
+fn counting_pages_settles_no_policy() {
+    run("counting_pages_settles_no_policy", || {
+        let before = status();
+        assert_eq!((before.pages_in_use, before.pages_pooled, before.bytes_locked), (0, 0, 0));
+        assert!(before.lock_limit.is_some() || before.page_bytes > 0);
+        Policy::new().pool_bytes(0).install().unwrap();
+    })
+    .succeeds();
+}
+
 #[test]
 fn by_default_the_pool_keeps_a_quarter_of_the_limit() {
     run_under(ordinary(64), "by_default_the_pool_keeps_a_quarter_of_the_limit", || {

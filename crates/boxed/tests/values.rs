@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use boxed::{Boxed, DEBUG_MSG, Fragment, Origin, PerProcess, Prot, Protection, Scratch, Spot, Twin};
+use boxed::{
+    Boxed, DEBUG_MSG, Error, Fragment, Origin, PerProcess, Prot, Protection, Scratch, Spot, Twin, Vacant,
+};
 
 fn anywhere() -> Spot {
     Spot::new(Origin::Allocated)
@@ -21,11 +23,26 @@ fn nothing_prints_what_it_holds() {
         format!("{:?}", Twin::new(&[77; 4], &[77; 4]).unwrap()),
     ];
     assert_eq!(shown, [DEBUG_MSG; 6]);
+    assert_eq!(format!("{:?}", Vacant::<u8>::new(&anywhere()).unwrap()), "Vacant");
     static OWN: PerProcess<u8> = PerProcess::new();
+    assert_eq!(OWN.get(), None);
     assert_eq!(OWN.get_or_try_init(|| Err("the first try fails")), Err("the first try fails"));
     assert_eq!(OWN.get_or_try_init(|| Ok::<_, ()>(77)), Ok(&77));
     assert_eq!(OWN.get_or_try_init(|| Ok::<_, ()>(78)), Ok(&77), "made once");
+    assert_eq!(OWN.get(), Some(&77));
     assert_eq!(format!("{OWN:?}"), "PerProcess");
+}
+
+/// The address space of 32-bit systems has room for more.
+#[test]
+fn no_value_is_longer_than_a_slice_may_be() {
+    let longest = isize::MAX as usize;
+    for len in [longest - 2 * boxed::page_size(), longest, longest + 1, usize::MAX] {
+        assert!(matches!(Scratch::<u8>::new(len), Err(Error::TooLarge { element_bytes: 1, .. })));
+        assert!(matches!(Scratch::<u8>::at(&anywhere(), len), Err(Error::TooLarge { .. })));
+        assert!(matches!(Boxed::<u8>::random(len), Err(Error::TooLarge { .. })));
+        assert!(matches!(Scratch::<u64>::new(len / 8 + 1), Err(Error::TooLarge { .. })));
+    }
 }
 
 #[test]

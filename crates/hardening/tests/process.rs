@@ -86,6 +86,16 @@ fn the_doctor_sees_the_hardening() {
 }
 
 #[test]
+fn the_doctor_changes_nothing() {
+    run("the_doctor_changes_nothing", || {
+        let report = doctor();
+        assert!(report.check(Topic::LockLimit).is_some());
+        boxed::Policy::new().pool_bytes(0).install().unwrap();
+    })
+    .succeeds();
+}
+
+#[test]
 fn the_doctor_sees_a_lock_limit_of_zero() {
     let none = Conditions { lock_limit_kib: Some(0), ordinary_user: true };
     run_under(none, "the_doctor_sees_a_lock_limit_of_zero", || {

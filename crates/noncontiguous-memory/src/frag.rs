@@ -1,6 +1,6 @@
 //! Values of any type in guarded pages at addresses far from each other.
 
-use boxed::{Fragment, Origin, Protection, Spot};
+use boxed::{Fragment, Origin, Protection, Spot, Vacant};
 use core::fmt;
 use locked_memory::{DEBUG_MSG, MemoryError, Zeroize, ZeroizeOnDrop};
 
@@ -198,10 +198,18 @@ impl<T: Default + Clone> Frag<T> {
 
     fn pair(strategy: FragStrategy, distance: usize, a: T, b: T) -> Result<(Self, Self), MemoryError> {
         let (first, second) = strategy.origins();
-        let a = Self::new(a, &Spot::new(first), first, ALLOCATE)?;
-        let spot = Spot::new(second).away_from(a.live()?.span(), distance);
-        let b = Self::new(b, &spot, second, ALLOCATE)?;
-        Ok((a, b))
+        let take = || {
+            let one = Vacant::new(&Spot::new(first))?;
+            let other = Vacant::new(&Spot::new(second).away_from(one.span(), distance))?;
+            Ok((one, other))
+        };
+        let fill = |vacant: Vacant<T>, value, origin| {
+            let fragment = vacant.fill(value)?;
+            Ok(Self { fragment: Some(fragment), origin })
+        };
+        boxed::together(take)
+            .and_then(|(one, other)| Ok((fill(one, a, first)?, fill(other, b, second)?)))
+            .map_err(MemoryError::on_page(ALLOCATE))
     }
 
     fn at(value: T, origin: Origin, config: Option<FragConfig>) -> Result<Self, MemoryError> {

@@ -101,8 +101,8 @@ impl NonContiguousMemory {
         let config = self.config;
         let mut places = self.lock(REPLACE)?;
         let old = places.as_mut().ok_or(MemoryError::IllegalZeroizedUsage)?;
-        let pair = Pair::split(&payload.try_borrow()?).map_err(Error::while_sealing(REPLACE))?;
-        *old = Places::new(&pair, config, REPLACE)?; // drops, and so wipes, the old ones
+        let payload = payload.try_borrow()?;
+        *old = boxed::together(|| split(&payload, config, REPLACE))?; // drops, and so wipes, the old ones
         Ok(())
     }
 
@@ -111,11 +111,14 @@ impl NonContiguousMemory {
     /// # Errors
     /// Those of [`unlock`](LockedMemory::unlock) and of creating a memory.
     pub fn try_clone(&self) -> Result<Self, MemoryError> {
-        let held = self.lock(CLONE)?;
-        let mut pair = held.as_ref().ok_or(MemoryError::IllegalZeroizedUsage)?.load(CLONE)?;
-        drop(held);
-        pair.refresh().map_err(Error::while_sealing(CLONE))?;
-        Self::of(&pair, self.config, CLONE)
+        boxed::together(|| {
+            let held = self.lock(CLONE)?;
+            let mut pair = held.as_ref().ok_or(MemoryError::IllegalZeroizedUsage)?.load(CLONE)?;
+            drop(held);
+            pair.refresh().map_err(Error::while_sealing(CLONE))?;
+            Places::new(&pair, self.config, CLONE)
+        })
+        .map(|places| Self::of(places, self.config))
     }
 
     /// How the more weakly kept of both shards is kept at rest; nothing once zeroized, or in a child of the process that
@@ -132,13 +135,12 @@ impl NonContiguousMemory {
     }
 
     fn split(payload: &[u8], config: NCConfig) -> Result<Self, MemoryError> {
-        let pair = Pair::split(payload).map_err(Error::while_sealing(CREATE))?;
-        Self::of(&pair, config, CREATE)
+        let places = boxed::together(|| split(payload, config, CREATE))?;
+        Ok(Self::of(places, config))
     }
 
-    fn of(pair: &Pair, config: NCConfig, operation: &'static str) -> Result<Self, MemoryError> {
-        let places = Mutex::new(Some(Places::new(pair, config, operation)?));
-        Ok(Self { generation: boxed::generation(), config, places })
+    fn of(places: Places, config: NCConfig) -> Self {
+        Self { generation: boxed::generation(), config, places: Mutex::new(Some(places)) }
     }
 
     /// New shards, and a copy of them to work with after the lock is released.
@@ -154,6 +156,12 @@ impl NonContiguousMemory {
         // No code panics while it holds the lock; were it to, the places are whole all the same.
         Ok(self.places.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The shards of a copy of `payload`, where `config` says.
+fn split(payload: &[u8], config: NCConfig, operation: &'static str) -> Result<Places, MemoryError> {
+    let pair = Pair::split(payload).map_err(Error::while_sealing(operation))?;
+    Places::new(&pair, config, operation)
 }
 
 impl LockedMemory for NonContiguousMemory {

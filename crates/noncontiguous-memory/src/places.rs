@@ -162,10 +162,11 @@ impl Apart {
     }
 
     fn renew(&mut self, operation: &'static str) -> Result<Renewed, MemoryError> {
+        // Before the shards are open, for it may wait.
+        let mut pair = Pair::room(self.right.len()).map_err(Error::while_opening(operation))?;
         // Both pages are open before either changes, and then there is nothing left that can fail.
         let mut left = self.left.write().map_err(MemoryError::on_page(operation))?;
         let mut right = self.right.write().map_err(MemoryError::on_page(operation))?;
-        let mut pair = Pair::room(right.len()).map_err(Error::while_opening(operation))?;
         let (left_copy, right_copy) = pair.shards_mut();
         left_copy.copy_from_slice(&left);
         right_copy.copy_from_slice(&right);

@@ -414,3 +414,45 @@ fn a_child_that_inherits_may_use_what_its_parent_made() {
     })
     .succeeds();
 }
+
+/// What each of two threads does with a memory of its own, where there are no more lockable pages than one of them needs at a
+/// time beside what both keep: each that waited for the other's page would wait for its whole patience, and fail.
+#[cfg(target_os = "linux")]
+fn never_wait_for_each_other(test: &str, lock_limit_kib: u64, config: NCConfig) {
+    use boxed::{AtLimit, Policy};
+    use conformance::child::{Conditions, run_under};
+    use std::time::Duration;
+    let user = Conditions { lock_limit_kib: Some(lock_limit_kib), ordinary_user: true };
+    run_under(user, test, || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        let memories = [7, 8].map(|byte| new(&[byte; 32], config));
+        std::thread::scope(|scope| {
+            for memory in &memories {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        memory.refresh().unwrap();
+                        memory.with(|secret| assert!(secret.len() == 32)).unwrap();
+                        drop(memory.try_clone().unwrap());
+                    }
+                });
+            }
+        });
+    })
+    .succeeds();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_with_sealed_shards_never_wait_for_each_others_pages() {
+    // Both shards of the root key, the key, and two pages to work in.
+    let test = "tests::threads_with_sealed_shards_never_wait_for_each_others_pages";
+    never_wait_for_each_other(test, 20, NCConfig::FullRam);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_with_fragments_never_wait_for_each_others_pages() {
+    // Two shards each, and for a clone two pages to work in and two for its shards.
+    let test = "tests::threads_with_fragments_never_wait_for_each_others_pages";
+    never_wait_for_each_other(test, 32, NCConfig::FragAllocation(FragStrategy::Map));
+}

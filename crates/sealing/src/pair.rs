@@ -65,7 +65,9 @@ impl Pair {
     /// # Errors
     /// [`Error::Page`] where there are no guarded pages for the shards, or `len` is zero.
     pub fn room(len: usize) -> Result<Self, Error> {
-        Ok(Self { right: Scratch::new(len)?, small: Scratch::new(2 * KEY)?, has_key: false })
+        boxed::together(|| {
+            Ok(Self { right: Scratch::new(len)?, small: Scratch::new(2 * KEY)?, has_key: false })
+        })
     }
 
     /// Both shards, the left and the right one, to be filled.

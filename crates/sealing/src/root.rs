@@ -51,7 +51,7 @@ pub(crate) struct Joined {
 impl Root {
     /// That of this process.
     pub(crate) fn current() -> Result<&'static Self, Error> {
-        ROOT.get_or_try_init(Self::new)
+        ROOT.get_or_try_init(|| boxed::together(Self::new))
     }
 
     pub(crate) fn new() -> Result<Self, Error> {
@@ -78,7 +78,11 @@ impl Root {
         if let Some(joined) = self.lock().shared(generation) {
             return Ok(joined);
         }
-        // Which may wait for a page: others are not to wait for that.
+        boxed::together(|| self.join_anew(generation))
+    }
+
+    /// The key joined now. No page is waited for while it is locked, nor while this thread holds another.
+    fn join_anew(&self, generation: u64) -> Result<Arc<Joined>, Error> {
         let mut joint = Joint::new()?;
         let mut key = self.lock();
         if let Some(joined) = key.shared(generation) {
@@ -114,6 +118,12 @@ impl Root {
 
     /// Replaces both shards now.
     pub(crate) fn resplit(&self) -> Result<(), Error> {
+        boxed::together(|| self.resplit_now())?;
+        boxed::scrub();
+        Ok(())
+    }
+
+    fn resplit_now(&self) -> Result<(), Error> {
         let mut joint = Joint::new()?;
         let mut key = self.lock();
         match key.resplit(&mut joint) {
@@ -123,8 +133,6 @@ impl Root {
             }
             outcome => outcome?,
         }
-        drop(key);
-        boxed::scrub();
         Ok(())
     }
 
@@ -221,6 +229,26 @@ mod tests {
             }
             assert!(root.resplit().is_err());
             assert_eq!(root.lock().shards.copy(), shards);
+        })
+        .succeeds();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn threads_that_replace_the_shards_never_wait_for_each_others_pages() {
+        use boxed::{AtLimit, Policy};
+        use conformance::child::{Conditions, run_under};
+        let test = "root::tests::threads_that_replace_the_shards_never_wait_for_each_others_pages";
+        // Both shards, and a page for each thread but one.
+        let user = Conditions { lock_limit_kib: Some(16), ordinary_user: true };
+        run_under(user, test, || {
+            Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+            let root = Root::new().unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| (0..300).for_each(|_| root.resplit().unwrap()));
+                }
+            });
         })
         .succeeds();
     }

@@ -14,14 +14,14 @@ pub(crate) struct Shards {
     splits: u64,
 }
 
-/// Guarded memory for one joining: the key, and room for what it is joined from.
+/// Guarded memory for one joining: the key, room for what it is joined from, and for the hash that masks a new shard.
 pub(crate) struct Joint {
     bytes: Scratch<u8>,
 }
 
 impl Joint {
     pub(crate) fn new() -> Result<Self, Error> {
-        Ok(Self { bytes: Scratch::new(KEY_BYTES + Twin::<KEY_BYTES>::ROOM)? })
+        Ok(Self { bytes: Scratch::new(KEY_BYTES + Twin::<KEY_BYTES>::ROOM + KEY_BYTES)? })
     }
 
     /// The key, zeros before a joining.
@@ -60,23 +60,19 @@ impl Shards {
     pub(crate) fn join_and_resplit(&mut self, joint: &mut Joint) -> Result<(), Error> {
         self.join(joint)?;
         let count = self.splits + 1;
-        let (key, room) = joint.parts();
+        let (key, rest) = joint.parts();
+        let (room, hash) = rest.split_at_mut(Twin::<KEY_BYTES>::ROOM);
         let (new_left, _) = room.split_at_mut(KEY_BYTES);
         blake2b(new_left, &count.to_le_bytes(), key)?;
         // The key's part of `joint` becomes the new right shard, and the key again after it was stored.
-        let mask = |shard: &mut [u8], left: &[u8]| -> Result<(), Error> {
-            let mut hash = Scratch::<u8>::new(KEY_BYTES)?;
-            blake2b(&mut hash, left, &[])?;
-            xor_into(shard, &hash);
-            Ok(())
-        };
-        mask(key, new_left)?;
+        blake2b(hash, new_left, &[])?;
+        xor_into(key, hash);
         let stored = self.twin.write(|left, right| {
             left.copy_from_slice(new_left);
             right.copy_from_slice(key);
         });
-        mask(key, new_left)?;
-        sodium::memzero(room);
+        xor_into(key, hash);
+        sodium::memzero(rest);
         stored?;
         self.splits = count;
         Ok(())

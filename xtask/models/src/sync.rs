@@ -1,11 +1,20 @@
 //! loom's atomics and locks, as the library's crates name them.
 
+/// loom's, which knows no constant initial values.
+pub use crate::thread_local;
 pub use loom::hint::spin_loop;
 pub use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub use loom::sync::{Mutex, MutexGuard};
 pub use loom::thread::yield_now;
 /// loom has no weak references. Counting is not what the models are about: whatever a count guards is behind a lock.
 pub use std::sync::{Arc, Weak};
+
+#[macro_export]
+macro_rules! thread_local {
+    ($(#[$attribute:meta])* static $name:ident: $type:ty = const { $value:expr };) => {
+        loom::thread_local! { $(#[$attribute])* static $name: $type = $value; }
+    };
+}
 
 use std::sync::LockResult;
 use std::time::Duration;

@@ -81,6 +81,8 @@ const NO_LOCKING: Skip = Skip {
         "at_best_effort_the_child_gets_it_unlocked",
         "a_waiting_thread_gets_the_page_that_another_leaves_in_the_pool",
         "a_thread_that_waits_for_pages_at_a_spot_gets_none_of_the_pool",
+        "pages_taken_together_are_had_when_another_thread_drops_one",
+        "pages_refused_together_are_refused_at_once_without_patience_and_given_back",
         "by_default_the_pool_keeps_a_quarter_of_the_limit",
         "ordinary_pages_are_locked_and_out_of_dumps_and_forks_as_reported",
     ],

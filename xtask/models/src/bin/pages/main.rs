@@ -26,6 +26,17 @@ fn main() {
     check("pool: two threads, room for one page", 2, None, || takers(1, 0));
     check("pool: two threads, room for one page, kept", 2, None, || takers(1, os::page_size()));
     check("pool: three threads, room for one page", 3, Some(2), || takers(2, 0));
+    check("pool: two threads, room for two pages, two taken together", 2, Some(3), || takers_of_two(1, 0));
+    let kept = os::page_size();
+    check("pool: two threads, room for two pages, two taken together, kept", 2, Some(3), move || {
+        takers_of_two(1, kept);
+    });
+    check(
+        "pool: two threads that keep two pages each, which a third gives back",
+        3,
+        Some(2),
+        takers_who_keep,
+    );
 }
 
 /// Opened and closed by the gate. Every access is the weakest that loom knows, so that it may find an old value wherever the
@@ -89,6 +100,64 @@ fn takers(others: usize, bound: usize) {
     assert_eq!(counts.in_use, 0);
     assert_eq!(counts.pooled * os::page_size(), counts.bytes_locked);
     assert_eq!(counts.bytes_locked, system::locked());
+}
+
+/// Each takes two pages together and gives them back; there is room for two, so that each that kept one and waited for the other
+/// would wait for ever.
+fn takers_of_two(others: usize, bound: usize) {
+    system::allow(2);
+    let pool = Arc::new(Pool::new(bound));
+    with_others(others, &pool, |pool| {
+        let (one, other) =
+            pool.together(|| Owned::take(pool).and_then(|one| Ok((one, Owned::take(pool)?)))).unwrap();
+        one.region().use_alone();
+        other.region().use_alone();
+    });
+    let counts = pool.counts();
+    assert_eq!(counts.in_use, 0);
+    assert_eq!(counts.bytes_locked, system::locked());
+}
+
+/// Both threads are refused, and both can be served once this one gives back what it has: neither gives anything back before the
+/// other is.
+fn takers_who_keep() {
+    system::allow(4);
+    let pool = Arc::new(Pool::new(0));
+    let held: Vec<_> = (0..4).map(|_| pool.take(1).unwrap()).collect();
+    let threads = [(); 2].map(|()| {
+        let pool = Arc::clone(&pool);
+        thread::spawn(move || {
+            let (mut one, mut other) =
+                pool.together(|| Owned::take(&pool).and_then(|one| Ok((one, Owned::take(&pool)?)))).unwrap();
+            [one.region.take(), other.region.take()]
+        })
+    });
+    held.into_iter().for_each(|region| pool.put(region));
+    let taken = threads.map(|thread| thread.join().unwrap());
+    taken.into_iter().flatten().flatten().for_each(|region| pool.put(region));
+    assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
+}
+
+/// A region that goes back to its pool when dropped, as a page does.
+struct Owned<'a> {
+    pool: &'a Pool,
+    region: Option<region::Region>,
+}
+
+impl<'a> Owned<'a> {
+    fn take(pool: &'a Pool) -> Result<Self, Error> {
+        Ok(Self { pool, region: Some(pool.take(1)?) })
+    }
+
+    fn region(&self) -> &region::Region {
+        self.region.as_ref().unwrap()
+    }
+}
+
+impl Drop for Owned<'_> {
+    fn drop(&mut self) {
+        self.region.take().into_iter().for_each(|region| self.pool.put(region));
+    }
 }
 
 /// Lets so many threads and this one do the same with `shared`.

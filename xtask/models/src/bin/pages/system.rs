@@ -3,11 +3,17 @@
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const PAGE_BYTES: usize = 4096;
-const LIMIT: usize = PAGE_BYTES;
 
 loom::lazy_static! {
     /// The kernel counts under a lock of its own: no order between threads comes from here.
     static ref LOCKED: AtomicUsize = AtomicUsize::new(0);
+    /// One page, unless the model says otherwise.
+    static ref LIMIT: AtomicUsize = AtomicUsize::new(PAGE_BYTES);
+}
+
+/// Lets so many pages be locked in this model.
+pub(crate) fn allow(pages: usize) {
+    LIMIT.store(pages * PAGE_BYTES, Relaxed);
 }
 
 /// How many bytes are locked.
@@ -70,7 +76,7 @@ pub(crate) mod region {
     impl Region {
         pub(crate) fn new(pages: usize, _: Kind) -> Result<Self, RegionError> {
             let bytes = pages * PAGE_BYTES;
-            let grown = |locked| Some(locked + bytes).filter(|now| *now <= LIMIT);
+            let grown = |locked| Some(locked + bytes).filter(|now| *now <= LIMIT.load(Relaxed));
             match LOCKED.fetch_update(Relaxed, Relaxed, grown) {
                 Ok(_) => Ok(Self { bytes, used: AtomicBool::new(false) }),
                 Err(_) => Err(RegionError::Unlockable(sodium::Error::Unavailable)),
