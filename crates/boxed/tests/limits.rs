@@ -7,6 +7,7 @@ use boxed::{AtLimit, Backing, Boxed, Error, Lock, Origin, Policy, Scratch, Spot,
 use conformance::child::{Conditions, run, run_under};
 use conformance::grants::Grant;
 use rustix::process::{Resource, Rlimit, setrlimit};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 fn ordinary(lock_limit_kib: u64) -> Conditions {
@@ -215,8 +216,15 @@ fn pages_taken_together_are_had_when_another_thread_drops_one() {
         Policy::new().at_limit(AtLimit::Wait(Duration::MAX)).install().unwrap();
         let one_count = Grant::OneCount.is_there();
         let (kept, held) = two_pages().unwrap();
+        let calls = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| two_pages().map(|_| status().pages_in_use));
+            let waiter = scope.spawn(|| {
+                let two = boxed::together(|| {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    two_pages()
+                });
+                two.map(drop)
+            });
             std::thread::sleep(TO_BEGIN);
             if one_count {
                 assert!(!waiter.is_finished());
@@ -226,6 +234,8 @@ fn pages_taken_together_are_had_when_another_thread_drops_one() {
             drop(kept);
             waiter.join().unwrap().unwrap();
         });
+        // Once, once more with its turn, and once for each page that came back; not again and again.
+        assert!(calls.into_inner() <= 4);
     })
     .succeeds();
 }
@@ -249,6 +259,27 @@ fn pages_refused_together_are_refused_at_once_without_patience_and_given_back() 
             assert!(matches!(boxed::together(|| Scratch::<u8>::new(0)), Err(Error::ZeroSize)));
         },
     )
+    .succeeds();
+}
+
+#[test]
+fn what_is_no_refusal_at_the_limit_is_returned_without_waiting() {
+    run_under(ordinary(8), "what_is_no_refusal_at_the_limit_is_returned_without_waiting", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(1))).install().unwrap();
+        let mut calls = 0;
+        let other = boxed::together(|| {
+            calls += 1;
+            Scratch::<u8>::new(0)
+        });
+        assert!(matches!(other, Err(Error::ZeroSize)));
+        let handled = boxed::together(|| {
+            calls += 1;
+            let held = [(); 6].map(|()| one_page()); // of which some are refused
+            Ok::<_, Error>(held.into_iter().flatten().count())
+        });
+        assert!(handled.is_ok());
+        assert_eq!(calls, 2);
+    })
     .succeeds();
 }
 
