@@ -40,8 +40,7 @@ pub enum AtLimit {
     #[default]
     Error,
     /// Wait, at most this long, for another thread to drop a secret; then an error. An operation of a memory holds no page of
-    /// the secret that it makes or opens while it waits for another; a thread that holds secrets while it makes more does, and
-    /// an export holds the key of its envelope.
+    /// the secret that it makes or opens while it waits for another; a thread that holds secrets while it makes more does.
     Wait(Duration),
 }
 

@@ -68,25 +68,16 @@ impl fmt::Display for KeyKind {
 pub(crate) struct Keys(Scratch<[u8; KEY_BYTES]>);
 
 impl Keys {
-    /// Room for keys.
-    pub(crate) fn room() -> Result<Self, boxed::Error> {
-        Ok(Self(Scratch::new(3)?))
-    }
-
     /// The keys of `key` and `salt`, where a passphrase costs `params`.
-    pub(crate) fn derive(
-        mut self,
-        key: Key<'_>,
-        params: Params,
-        salt: &[u8; SALT_BYTES],
-    ) -> Result<Self, Error> {
+    pub(crate) fn derive(key: Key<'_>, params: Params, salt: &[u8; SALT_BYTES]) -> Result<Self, Error> {
         if matches!(key, Key::Passphrase([])) {
             return Err(Error::EmptyPassphrase);
         }
-        let derived = self.fill(key, params, salt);
+        let mut keys = Self(Scratch::new(3).map_err(on_page)?);
+        let derived = keys.fill(key, params, salt);
         sodium::scrub(ARGON2ID_STACK);
         derived.map_err(|source| Error::Derivation { source })?;
-        Ok(self)
+        Ok(keys)
     }
 
     pub(crate) fn cipher(&self) -> &[u8; KEY_BYTES] {
@@ -136,7 +127,7 @@ mod tests {
     fn keys_depend_on_the_key_its_cost_and_the_salt_and_on_nothing_else() {
         let cheap = Params::new(1, 8).unwrap();
         let check = |key, params, salt| {
-            let keys = Keys::room().unwrap().derive(key, params, &[salt; SALT_BYTES]).unwrap();
+            let keys = Keys::derive(key, params, &[salt; SALT_BYTES]).unwrap();
             assert_ne!(keys.check(), keys.cipher());
             assert_eq!(keys.0[2], [0; KEY_BYTES], "the master key is wiped at once");
             (*keys.cipher(), *keys.check())

@@ -34,12 +34,11 @@ pub fn open(envelope: &[u8], key: Key<'_>, limits: Limits) -> Result<Buffer<u8>,
     if expected != key.kind() {
         return Err(Error::OtherKeyKind { expected, given: key.kind() });
     }
-    let take = || Ok((Keys::room()?, Scratch::new(secret_bytes)?));
-    let (room, mut secret) = boxed::together(take).map_err(on_page)?;
-    let keys = room.derive(key, params, &header.salt)?;
+    let keys = Keys::derive(key, params, &header.salt)?;
     if !sodium::memcmp(keys.check(), &header.check) {
         return Err(Error::WrongKey { kind: key.kind() });
     }
+    let mut secret = Scratch::new(secret_bytes).map_err(on_page)?;
     let opened = CIPHER.open(keys.cipher(), &header.nonce, associated, sealed, &mut secret);
     boxed::scrub();
     match opened {
@@ -83,8 +82,7 @@ impl Sealer {
         salt: [u8; SALT_BYTES],
         nonce: [u8; NONCE_BYTES],
     ) -> Result<Self, Error> {
-        let keys = Keys::room().map_err(on_page)?.derive(key, params, &salt)?;
-        Ok(Self { keys, kind: key.kind(), params, salt, nonce })
+        Ok(Self { keys: Keys::derive(key, params, &salt)?, kind: key.kind(), params, salt, nonce })
     }
 
     fn seal(self, secret: &[u8]) -> Result<Vec<u8>, Error> {

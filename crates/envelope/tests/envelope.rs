@@ -346,27 +346,3 @@ proptest! {
         prop_assert!(import(&altered, BYTES).is_err());
     }
 }
-
-#[test]
-#[cfg(target_os = "linux")]
-fn threads_that_open_envelopes_never_wait_for_each_others_pages() {
-    use boxed::{AtLimit, Policy};
-    use conformance::child::{Conditions, run_under};
-    use std::time::Duration;
-    // A page for the keys and one for the secret: each that held one and waited for the other's would wait that long, and fail.
-    let user = Conditions { lock_limit_kib: Some(8), ordinary_user: true };
-    run_under(user, "threads_that_open_envelopes_never_wait_for_each_others_pages", || {
-        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
-        let envelope = seal(&Buffer::alloc(SECRET, SECRET.len()), BYTES, cheap()).unwrap();
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    for _ in 0..300 {
-                        assert_eq!(open(&envelope, BYTES, limits()).unwrap().borrow().len(), SECRET.len());
-                    }
-                });
-            }
-        });
-    })
-    .succeeds();
-}
