@@ -10,6 +10,7 @@
 
 use crate::os;
 use crate::process::PerProcess;
+use core::cell::Cell;
 use core::convert::Infallible;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use sodium::Error;
 use std::io::ErrorKind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 /// The first of all places, of this process and those it was forked from.
 static FIRST: AtomicPtr<Place> = AtomicPtr::new(ptr::null_mut());
@@ -29,18 +31,29 @@ static FREE: PerProcess<Mutex<Vec<&'static Place>>> = PerProcess::new();
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 static OVER: AtomicU64 = AtomicU64::new(0);
 
-/// How often pages are made anew, or waited with, because of a fork: the first times it may be over at once, from then on the
-/// kernel may be busy for seconds with the page tables of a large process.
-const ATTEMPTS: u32 = 10_100;
+/// How long pages are made anew, or waited with, because of forks: the kernel may be busy for seconds with the page tables of a
+/// large process. The first times it may be over at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 const AT_ONCE: u32 = 100;
+
+std::thread_local! {
+    /// Whether this thread is in `fork`, where it may run handlers of others, and would wait for itself.
+    static FORKS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// What `make` makes while no fork is under way, nor begins: what is made at such a moment is given to `undo`, and made anew.
 ///
 /// # Errors
-/// Those of `make`; that of `pthread_atfork(3)`; [`ErrorKind::ResourceBusy`] where forks leave no time for it in ten seconds.
+/// Those of `make`; that of `pthread_atfork(3)`; [`ErrorKind::ResourceBusy`] where forks leave no time for it in ten
+/// seconds; [`ErrorKind::Deadlock`] where this thread is forking itself.
 pub(crate) fn between_forks<T>(make: impl Fn() -> Result<T, Error>, undo: impl Fn(T)) -> Result<T, Error> {
     count_forks()?;
-    for attempt in 0..ATTEMPTS {
+    let busy = |kind: ErrorKind| Error::Os { call: "fork", source: kind.into() };
+    if FORKS.get() {
+        return Err(busy(ErrorKind::Deadlock));
+    }
+    let mut waits_since = None;
+    for attempt in 0_u32.. {
         // In this order: where both are equal, no fork was under way when the second was read.
         let over = OVER.load(Ordering::SeqCst);
         let begun = BEGUN.load(Ordering::SeqCst);
@@ -53,11 +66,13 @@ pub(crate) fn between_forks<T>(make: impl Fn() -> Result<T, Error>, undo: impl F
         }
         if attempt < AT_ONCE {
             thread::yield_now();
-        } else {
+        } else if waits_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(1));
+        } else {
+            break;
         }
     }
-    Err(Error::Os { call: "fork", source: ErrorKind::ResourceBusy.into() })
+    Err(busy(ErrorKind::ResourceBusy))
 }
 
 /// Pages that a child does not get, or none: an entry of the list, never freed.
@@ -135,16 +150,19 @@ fn count_forks() -> Result<(), Error> {
 }
 
 extern "C" fn before_fork() {
+    FORKS.set(true);
     BEGUN.fetch_add(1, Ordering::SeqCst);
 }
 
 extern "C" fn in_parent() {
     OVER.fetch_add(1, Ordering::SeqCst);
+    FORKS.set(false);
 }
 
 extern "C" fn in_child() {
     // The forks that other threads had begun are none of the child's.
     OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
+    FORKS.set(false);
     put_zeros();
 }
 
@@ -222,6 +240,24 @@ mod tests {
             assert_eq!((made.get(), undone.get()), (2, 1));
             // A child begins with no fork under way.
             assert!(forked::succeeds(|| assert!(matches!(super::between_forks(|| Ok(1), drop), Ok(1)))));
+        })
+        .succeeds();
+    }
+
+    #[test]
+    fn a_thread_that_forks_does_not_wait_for_itself() {
+        child::run("absent::tests::a_thread_that_forks_does_not_wait_for_itself", || {
+            assert!(matches!(super::between_forks(|| Ok(1), drop), Ok(1)));
+            super::before_fork();
+            let Err(sodium::Error::Os { call: "fork", source }) = super::between_forks(|| Ok(2), drop) else {
+                unreachable!("made while this thread forks")
+            };
+            assert_eq!(source.kind(), std::io::ErrorKind::Deadlock);
+            super::in_parent();
+            assert!(matches!(super::between_forks(|| Ok(3), drop), Ok(3)));
+            super::before_fork();
+            super::in_child();
+            assert!(matches!(super::between_forks(|| Ok(4), drop), Ok(4)));
         })
         .succeeds();
     }

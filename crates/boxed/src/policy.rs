@@ -39,8 +39,10 @@ pub enum AtLimit {
     /// An error at once.
     #[default]
     Error,
-    /// Wait, at most this long, for another thread to drop a secret; then an error. An operation of a memory holds no page of
-    /// the secret that it makes or opens while it waits for another; a thread that holds secrets while it makes more does.
+    /// Wait, at most this long, for another thread to drop a secret; then an error. Operations of memories hold no page for
+    /// the secret while they wait for another. A thread that keeps secrets while it makes more does, as do the reading of a
+    /// secret of unknown length and whatever imports or exports an envelope: two such threads may wait for each other, until
+    /// their time is over.
     Wait(Duration),
 }
 

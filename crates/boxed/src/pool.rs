@@ -49,6 +49,8 @@ struct State {
     counts: Counts,
     /// How often a region came back.
     releases: u64,
+    /// How often that was for good: not in an attempt to take several, which is made again.
+    lasting: u64,
     /// How many threads wait for one to come back, or for their turn.
     waiting: usize,
     /// Whether a thread that was refused tries again to take [`together`](Pool::together) what it needs.
@@ -165,8 +167,10 @@ impl Pool {
     /// What `take` returns, which takes several regions: none of them is held while this thread waits for another.
     ///
     /// Where one is refused at the limit, `take` ends in that error and drops those that it has. It is called again when
-    /// another thread has given one back, until the policy's patience ends; those that were refused take turns in that, so
-    /// that they do not give way to each other for ever. Calls within `take` are part of it.
+    /// another thread has given one back, until the policy's patience ends. Calls within `take` are part of it.
+    ///
+    /// Threads that were refused would make room for each other, and for ever take it at the same time. So one of them has the
+    /// turn: it tries again whatever comes back, the others when something does for good.
     pub(crate) fn together<T, E>(&self, mut take: impl FnMut() -> Result<T, E>) -> Result<T, E> {
         if Attempt::current().is_some() {
             return take();
@@ -174,24 +178,19 @@ impl Pool {
         let mut patience = None;
         let mut turn = None;
         loop {
-            let seen = self.lock().releases;
+            let (seen, lasting) = self.releases();
             let (taken, attempt) = Attempt::of(&mut take);
-            if taken.is_ok() || !attempt.refused {
-                return taken;
-            }
-            let left = time_left(*patience.get_or_insert_with(|| deadline(Policy::current().patience())));
-            if left.is_zero() {
-                return taken;
-            }
-            let goes_on = match turn {
-                // With its turn it tries once more at once: others may be done.
-                None => {
-                    turn = self.wait_for_turn(left);
-                    turn.is_some()
+            let waits = taken.is_err() && attempt.refused && {
+                let left = time_left(*patience.get_or_insert_with(|| deadline(Policy::current().patience())));
+                match turn {
+                    _ if left.is_zero() => false,
+                    // With its turn it tries once more at once: others may be done.
+                    None => self.wait_for_turn(lasting, left).map(|had| turn = had).is_some(),
+                    Some(_) => self.wait_for_release(seen + attempt.given_back, left),
                 }
-                Some(_) => self.wait_for_release(seen + attempt.given_back, left),
             };
-            if !goes_on {
+            if !waits {
+                self.settle(attempt);
                 return taken;
             }
         }
@@ -201,7 +200,7 @@ impl Pool {
         let waits = Attempt::current().is_none();
         let deadline = deadline(if waits { Policy::current().patience() } else { Duration::ZERO });
         loop {
-            let seen = self.lock().releases;
+            let (seen, _) = self.releases();
             self.drain();
             let refusal = match self.make(pages, kind) {
                 Err(RegionError::Unlockable(refusal)) => refusal,
@@ -309,13 +308,34 @@ impl Pool {
         state.counts.pooled = 0;
         state.counts.bytes_locked -= idle.values().flatten().map(locked_bytes).sum::<usize>();
         drop(state);
-        drop(idle);
+        if idle.values().any(|regions| !regions.is_empty()) {
+            drop(idle);
+            self.announce_release(self.lock()); // this thread may need less than that
+        }
     }
 
     fn announce_release(&self, mut state: MutexGuard<'_, State>) {
         state.releases += 1;
-        Attempt::note(|attempt| attempt.given_back += 1);
+        match Attempt::current() {
+            Some(_) => Attempt::note(|attempt| attempt.given_back += 1),
+            None => state.lasting += 1,
+        }
         self.wake(state);
+    }
+
+    /// What came back in an attempt that is not made again came back for good.
+    fn settle(&self, attempt: Attempt) {
+        if attempt.given_back > 0 {
+            let mut state = self.lock();
+            state.lasting += attempt.given_back;
+            self.wake(state);
+        }
+    }
+
+    /// How often regions came back, and how often for good.
+    fn releases(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.releases, state.lasting)
     }
 
     fn wake(&self, state: MutexGuard<'_, State>) {
@@ -331,11 +351,12 @@ impl Pool {
         self.wait_while(patience, |state| state.releases == seen).is_some()
     }
 
-    /// Waits until no other thread has the turn; nothing when `patience` ran out first.
-    fn wait_for_turn(&self, patience: Duration) -> Option<Turn<'_>> {
-        let mut state = self.wait_while(patience, |state| state.turn)?;
-        state.turn = true;
-        Some(Turn(self))
+    /// Waits until no other thread has the turn, which is then this thread's, or a region came back for good since `lasting` did:
+    /// what the other thread needs there may never be. Nothing when `patience` ran out first.
+    fn wait_for_turn(&self, lasting: u64, patience: Duration) -> Option<Option<Turn<'_>>> {
+        let mut state = self.wait_while(patience, |state| state.turn && state.lasting == lasting)?;
+        let is_free = !mem::replace(&mut state.turn, true);
+        Some(is_free.then(|| Turn(self)))
     }
 
     fn wait_while(

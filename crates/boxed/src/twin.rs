@@ -280,13 +280,16 @@ impl<const N: usize> Drop for InFile<N> {
             // SAFETY: the page is writable now, and `&mut self` excludes every reader.
             sodium::memzero(unsafe { self.page().as_mut() });
         }
-        pool::current().count_out(self.page().len());
+        let bytes = self.page().len();
         // SAFETY: the memory is not used again: this is the drop.
         let Memory { absent, pages, file } = unsafe { ManuallyDrop::take(&mut self.memory) };
         drop(absent); // while the pages are there: a child forked after they are gone is to have nothing in their place
         if self.unmapped.load(Ordering::Relaxed) {
             mem::forget(pages);
+        } else {
+            drop(pages);
         }
+        pool::current().count_out(bytes); // who hears of it is to find them gone
         if !owns_descriptor {
             file.leave_open();
         }

@@ -263,6 +263,47 @@ fn pages_refused_together_are_refused_at_once_without_patience_and_given_back() 
 }
 
 #[test]
+fn what_cannot_be_had_yet_holds_up_no_one_else() {
+    run_under(ordinary(16), "what_cannot_be_had_yet_holds_up_no_one_else", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        if Grant::OneCount.is_lacking() {
+            return; // there are more pages than these
+        }
+        let [first, second, third] = [(); 3].map(|()| one_page().unwrap());
+        std::thread::scope(|scope| {
+            let all = || boxed::together(|| (0..4).map(|_| one_page()).collect::<Result<Vec<_>, _>>());
+            let greedy = scope.spawn(all);
+            std::thread::sleep(TO_BEGIN);
+            let modest = scope.spawn(|| two_pages().map(drop));
+            std::thread::sleep(TO_BEGIN);
+            drop((first, second));
+            modest.join().unwrap().unwrap();
+            assert!(!greedy.is_finished());
+            drop(third);
+            assert_eq!(greedy.join().unwrap().unwrap().len(), 4);
+        });
+    })
+    .succeeds();
+}
+
+#[test]
+fn threads_that_make_twins_together_hear_of_every_page() {
+    run_under(ordinary(8), "threads_that_make_twins_together_hear_of_every_page", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..5000 {
+                        drop(boxed::together(|| Twin::<32>::new(&[1; 32], &[2; 32])).unwrap());
+                    }
+                });
+            }
+        });
+    })
+    .succeeds();
+}
+
+#[test]
 fn what_is_no_refusal_at_the_limit_is_returned_without_waiting() {
     run_under(ordinary(8), "what_is_no_refusal_at_the_limit_is_returned_without_waiting", || {
         Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(1))).install().unwrap();

@@ -5,6 +5,7 @@
 //! * [`grants`]: what the system can show to tests.
 //! * `kernel`: lets the kernel refuse what it could grant.
 //! * [`mod@laws`]: what every memory does, whatever it is made of.
+//! * `patience`: waits at the limit of lockable memory.
 //! * [`properties`]: what holds for every sequence of operations.
 //! * `scan`: counts what the memory of another process holds of a secret.
 //! * [`stages`]: holds a secret through named stages while another process counts its copies.
@@ -17,6 +18,8 @@ pub mod grants;
 #[cfg(target_os = "linux")]
 pub mod kernel;
 pub mod laws;
+#[cfg(target_os = "linux")]
+pub mod patience;
 pub mod properties;
 #[cfg(target_os = "linux")]
 pub mod scan;

@@ -87,7 +87,7 @@ impl FileMemory {
     /// # Errors
     /// Those of [`unlock`](LockedMemory::unlock) and [`alloc`](Self::alloc).
     pub fn try_clone(&self) -> Result<Self, MemoryError> {
-        self.sibling(&self.open(CLONE)?, CLONE)
+        boxed::together(|| self.sibling(&self.open(CLONE)?, CLONE))
     }
 
     /// How the secret is kept at rest; nothing once zeroized.

@@ -38,3 +38,13 @@ fn what_is_kept_is_ciphertext_and_nothing_once_zeroized() {
     assert_eq!(memory.protection(), None);
     assert_eq!(memory.clone().protection(), None);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_clone_holds_no_page_while_it_waits_for_others() {
+    conformance::patience::holds_no_page_while_it_waits(
+        "a_clone_holds_no_page_while_it_waits_for_others",
+        || FileMemory::alloc(&[7; 32], 32).unwrap(),
+        FileMemory::try_clone,
+    );
+}

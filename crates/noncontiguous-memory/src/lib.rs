@@ -145,8 +145,11 @@ impl NonContiguousMemory {
 
     /// New shards, and a copy of them to work with after the lock is released.
     fn renew(&self, operation: &'static str) -> Result<Renewed, MemoryError> {
-        let mut places = self.lock(operation)?;
-        places.as_mut().ok_or(MemoryError::IllegalZeroizedUsage)?.renew(operation)
+        // Nor is the lock held while pages are waited for.
+        boxed::together(|| {
+            let mut places = self.lock(operation)?;
+            places.as_mut().ok_or(MemoryError::IllegalZeroizedUsage)?.renew(operation)
+        })
     }
 
     fn lock(&self, operation: &'static str) -> Result<MutexGuard<'_, Option<Places>>, MemoryError> {

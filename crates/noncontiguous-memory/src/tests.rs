@@ -456,3 +456,49 @@ fn threads_with_fragments_never_wait_for_each_others_pages() {
     let test = "tests::threads_with_fragments_never_wait_for_each_others_pages";
     never_wait_for_each_other(test, 32, NCConfig::FragAllocation(FragStrategy::Map));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_memory_is_not_locked_by_a_thread_that_waits_for_pages() {
+    use boxed::{AtLimit, Policy, Scratch};
+    use conformance::child::{Conditions, run_under};
+    use std::time::Duration;
+    let user = Conditions { lock_limit_kib: Some(24), ordinary_user: true };
+    let test = "tests::a_memory_is_not_locked_by_a_thread_that_waits_for_pages";
+    run_under(user, test, || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        if conformance::grants::Grant::OneCount.is_lacking() {
+            return; // there are more pages than these
+        }
+        let memory = new(&[7; 32], NCConfig::FullRam);
+        let held = [(); 4].map(|()| Scratch::<u8>::new(1).unwrap()); // all but those of the root key
+        std::thread::scope(|scope| {
+            let waits = [scope.spawn(|| memory.refresh()), scope.spawn(|| memory.try_clone().map(drop))];
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(memory.protection().is_some());
+            assert!(waits.iter().all(|thread| !thread.is_finished()));
+            drop(held);
+            waits.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+        });
+    })
+    .succeeds();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_clone_holds_no_page_while_it_waits_for_others() {
+    conformance::patience::holds_no_page_while_it_waits(
+        "tests::a_clone_holds_no_page_while_it_waits_for_others",
+        || new(&[7; 32], NCConfig::FullRam),
+        NonContiguousMemory::try_clone,
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn two_fragments_are_had_together_or_not_at_all() {
+    use crate::frag::Frag;
+    let pair = |(): &()| Frag::alloc_initialized(FragStrategy::Map, [1_u8; 32], [2; 32]);
+    let test = "tests::two_fragments_are_had_together_or_not_at_all";
+    conformance::patience::holds_no_page_while_it_waits(test, || (), pair);
+}

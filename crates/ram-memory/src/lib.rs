@@ -81,7 +81,7 @@ impl RamMemory {
     /// # Errors
     /// Those of [`unlock`](LockedMemory::unlock) and of creating a memory.
     pub fn try_clone(&self) -> Result<Self, MemoryError> {
-        self.look(CLONE, |bytes| self.sibling(bytes, CLONE))?
+        boxed::together(|| self.look(CLONE, |bytes| self.sibling(bytes, CLONE))?)
     }
 
     /// How the secret is kept at rest; nothing once zeroized.

@@ -12,3 +12,13 @@ fn sealed() {
 fn guarded() {
     conformance::laws!(RamMemory, RamMemory::guarded);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_clone_holds_no_page_while_it_waits_for_others() {
+    conformance::patience::holds_no_page_while_it_waits(
+        "a_clone_holds_no_page_while_it_waits_for_others",
+        || RamMemory::alloc(&[7; 32], 32).unwrap(),
+        RamMemory::try_clone,
+    );
+}

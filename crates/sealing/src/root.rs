@@ -75,10 +75,10 @@ impl Root {
     /// The caller scrubs what the joining left on the dead stack.
     pub(crate) fn join(&self) -> Result<Arc<Joined>, Error> {
         let generation = boxed::generation();
-        if let Some(joined) = self.lock().shared(generation) {
-            return Ok(joined);
-        }
-        boxed::together(|| self.join_anew(generation))
+        boxed::together(|| {
+            let shared = self.lock().shared(generation);
+            shared.map_or_else(|| self.join_anew(generation), Ok)
+        })
     }
 
     /// The key joined now. No page is waited for while it is locked, nor while this thread holds another.

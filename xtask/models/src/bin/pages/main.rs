@@ -31,6 +31,7 @@ fn main() {
     check("pool: two threads, room for two pages, two taken together, kept", 2, Some(3), move || {
         takers_of_two(1, kept);
     });
+    check("pool: two threads, an idle region of four pages", 2, Some(3), takers_at_an_idle_region);
     check(
         "pool: two threads that keep two pages each, which a third gives back",
         3,
@@ -136,6 +137,20 @@ fn takers_who_keep() {
     let taken = threads.map(|thread| thread.join().unwrap());
     taken.into_iter().flatten().flatten().for_each(|region| pool.put(region));
     assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
+}
+
+/// A region of four pages lies idle: one thread gives it back to the system, and each keeps a page of it.
+fn takers_at_an_idle_region() {
+    system::allow(4);
+    let pool = Arc::new(Pool::new(4 * os::page_size()));
+    pool.put(pool.take(4).unwrap());
+    let thread = thread::spawn({
+        let pool = Arc::clone(&pool);
+        move || pool.take(1).unwrap()
+    });
+    let taken = [pool.take(1).unwrap(), thread.join().unwrap()];
+    taken.into_iter().for_each(|region| pool.put(region));
+    assert_eq!(pool.counts().in_use, 0);
 }
 
 /// A region that goes back to its pool when dropped, as a page does.
