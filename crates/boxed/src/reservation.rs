@@ -223,6 +223,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")] // where a wish for free addresses is granted
+    fn addresses_given_back_are_had_again() {
+        conformance::child::run("reservation::tests::addresses_given_back_are_had_again", || {
+            let middle = Reservation::new(3).unwrap().middle(); // given back at once
+            let start = middle.addr().get();
+            let again = Reservation::over(&(start..start + middle.len())).unwrap();
+            assert_eq!((again.middle().addr().get(), again.middle().len()), (start, middle.len()));
+        })
+        .succeeds();
+    }
+
+    #[test]
     fn random_distances_are_of_every_order_of_magnitude() {
         let distances: Vec<_> = (0..1000).map(|_| random_distance()).collect();
         for bits in [2, 6, 10, 14] {

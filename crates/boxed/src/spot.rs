@@ -163,6 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn gaps_of_every_order_of_magnitude_are_filled() {
+        for (pages, gaps) in [(0, 0), (1, 1), (64, 7), (100, 7), (FILLABLE / os::page_size() + 1, 0)] {
+            let mut filled = Vec::new();
+            let spot = Spot::new(Origin::Allocated).away_from(0..1, pages * os::page_size());
+            spot.fill_gaps(&mut filled);
+            assert_eq!(filled.len(), gaps, "{pages}");
+        }
+        let mut filled = Vec::new();
+        Spot::new(Origin::Mapped).away_from(0..1, 64 * os::page_size()).fill_gaps(&mut filled);
+        assert!(filled.is_empty() || cfg!(not(any(unix, windows))));
+    }
+
+    #[test]
     fn a_distance_that_no_address_has_is_an_error() {
         let spot = |origin| Spot::new(origin).away_from(0..1, usize::MAX - (1 << 20));
         for origin in [Origin::Mapped, Origin::Allocated] {

@@ -269,17 +269,28 @@ fn what_cannot_be_had_yet_holds_up_no_one_else() {
         if Grant::OneCount.is_lacking() {
             return; // there are more pages than these
         }
-        let [first, second, third] = [(); 3].map(|()| one_page().unwrap());
+        let [mut first, second, third] = [(); 3].map(|()| Some(one_page().unwrap()));
         std::thread::scope(|scope| {
             let all = || boxed::together(|| (0..4).map(|_| one_page()).collect::<Result<Vec<_>, _>>());
             let greedy = scope.spawn(all);
             std::thread::sleep(TO_BEGIN);
+            // For good are pages given back outside of any attempt, and in one that is not made again.
             let modest = scope.spawn(|| two_pages().map(drop));
             std::thread::sleep(TO_BEGIN);
-            drop((first, second));
+            let give_back = || {
+                first = None;
+                Ok::<_, Error>(())
+            };
+            boxed::together(give_back).unwrap();
             modest.join().unwrap().unwrap();
             assert!(!greedy.is_finished());
-            drop(third);
+            let (kept, held) = two_pages().unwrap();
+            let modest = scope.spawn(|| two_pages().map(drop));
+            std::thread::sleep(TO_BEGIN);
+            drop((kept, second));
+            modest.join().unwrap().unwrap();
+            assert!(!greedy.is_finished());
+            drop((held, third));
             assert_eq!(greedy.join().unwrap().unwrap().len(), 4);
         });
     })
