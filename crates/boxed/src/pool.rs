@@ -51,7 +51,9 @@ struct State {
     releases: u64,
     /// How often that was for good: not in an attempt to take several, which is made again.
     lasting: u64,
-    /// How many threads wait for one to come back, or for their turn.
+    /// How many threads give idle ones back to the system.
+    draining: usize,
+    /// How many threads wait for something of this.
     waiting: usize,
     /// Whether a thread that was refused tries again to take [`together`](Pool::together) what it needs.
     turn: bool,
@@ -301,17 +303,19 @@ impl Pool {
         self.forget(bytes / os::page_size(), bytes);
     }
 
-    /// Gives every idle region back to the system.
+    /// Gives every idle region back to the system. What other threads are giving back is there, too, when it returns.
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         let idle = mem::take(&mut state.idle);
         state.counts.pooled = 0;
         state.counts.bytes_locked -= idle.values().flatten().map(locked_bytes).sum::<usize>();
+        state.draining += 1;
         drop(state);
-        if idle.values().any(|regions| !regions.is_empty()) {
-            drop(idle);
-            self.announce_release(self.lock()); // this thread may need less than that
-        }
+        drop(idle);
+        let mut state = self.lock();
+        state.draining -= 1;
+        self.wake(state);
+        self.wait_while(Duration::MAX, |state| state.draining > 0);
     }
 
     fn announce_release(&self, mut state: MutexGuard<'_, State>) {

@@ -298,6 +298,34 @@ fn what_cannot_be_had_yet_holds_up_no_one_else() {
 }
 
 #[test]
+fn two_that_wait_for_more_than_is_left_do_not_keep_each_other_awake() {
+    run_under(ordinary(16), "two_that_wait_for_more_than_is_left_do_not_keep_each_other_awake", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        if Grant::OneCount.is_lacking() {
+            return; // there are more pages than these
+        }
+        let held = [(); 2].map(|()| one_page().unwrap());
+        let calls = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let one_by_one = scope.spawn(|| {
+                let three = boxed::together(|| {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    Ok::<_, Error>([one_page()?, one_page()?, one_page()?])
+                });
+                three.map(drop)
+            });
+            let in_one = scope.spawn(|| Scratch::<u8>::new(4 * 4096 - 64).map(drop));
+            std::thread::sleep(2 * TO_BEGIN);
+            assert!(calls.load(Ordering::Relaxed) <= 6, "it tries again though nothing came back");
+            drop(held);
+            one_by_one.join().unwrap().unwrap();
+            in_one.join().unwrap().unwrap();
+        });
+    })
+    .succeeds();
+}
+
+#[test]
 fn threads_that_make_twins_together_hear_of_every_page() {
     run_under(ordinary(8), "threads_that_make_twins_together_hear_of_every_page", || {
         Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
