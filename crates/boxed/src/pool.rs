@@ -3,11 +3,11 @@
 //! A pooled region is all zeros. It holds nothing, so it stays writable, and taking it or giving it back costs no system
 //! call.
 
+use crate::attempt::{self, Attempt};
 use crate::backing::{Kind, RegionError};
 use crate::region::{Region, lock_limit};
-use crate::sync::{Condvar, Mutex, MutexGuard, thread_local};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::{Error, Policy, os, process::PerProcess};
-use core::cell::Cell;
 use core::convert::Infallible;
 use core::mem;
 use std::collections::BTreeMap;
@@ -49,69 +49,24 @@ struct State {
     counts: Counts,
     /// How often a region came back.
     releases: u64,
-    /// How often that was for good: not in an attempt to take several, which is made again.
+    /// How often one came back for good: not from a failed attempt to take several, made with the turn.
     lasting: u64,
-    /// How many threads give idle ones back to the system.
+    /// How many threads are giving idle ones back to the system.
     draining: usize,
-    /// How many threads wait for something of this.
+    /// How many threads wait for any of this to change.
     waiting: usize,
-    /// Whether a thread that was refused tries again to take [`together`](Pool::together) what it needs.
-    turn: bool,
+    /// Whether a thread that was refused is trying again to take [`together`](Pool::together) what it needs.
+    turn_taken: bool,
 }
 
-thread_local! {
-    /// What this thread does [`together`](Pool::together) at the moment.
-    static ATTEMPT: Cell<Option<Attempt>> = const { Cell::new(None) };
-}
-
-/// What came of taking several regions together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Attempt {
-    /// Whether one was refused at the limit.
-    refused: bool,
-    /// How many came back meanwhile of this thread's own.
-    given_back: u64,
-}
-
-impl Attempt {
-    /// Runs `take`, within which nothing waits at the limit.
-    fn of<T>(take: impl FnOnce() -> T) -> (T, Self) {
-        /// Ends the attempt, however `take` ends.
-        struct Ended;
-        impl Drop for Ended {
-            fn drop(&mut self) {
-                ATTEMPT.with(|attempt| attempt.set(None));
-            }
-        }
-        ATTEMPT.with(|attempt| attempt.set(Some(Self::default())));
-        let _ended = Ended;
-        let taken = take();
-        (taken, Self::current().unwrap_or_default())
-    }
-
-    fn current() -> Option<Self> {
-        ATTEMPT.with(Cell::get)
-    }
-
-    /// Notes something about the attempt that is under way, if there is one.
-    fn note(change: impl FnOnce(&mut Self)) {
-        ATTEMPT.with(|current| {
-            if let Some(mut attempt) = current.get() {
-                change(&mut attempt);
-                current.set(Some(attempt));
-            }
-        });
-    }
-}
-
-/// The turn to take several regions at the limit. Dropped, it is another thread's.
+/// The right to try again. Dropped, it is another thread's.
 #[derive(Debug)]
 struct Turn<'a>(&'a Pool);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.turn = false;
+        state.turn_taken = false;
         self.0.wake(state);
     }
 }
@@ -168,41 +123,43 @@ impl Pool {
 
     /// What `take` returns, which takes several regions: none of them is held while this thread waits for another.
     ///
-    /// Where one is refused at the limit, `take` ends in that error and drops those that it has. It is called again when
-    /// another thread has given one back, until the policy's patience ends. Calls within `take` are part of it.
+    /// Where one is refused at the limit, `take` ends in that error and drops those that it has. It is called again whenever
+    /// regions came back for good, until the policy's patience ends. Calls within `take` are part of it.
     ///
-    /// Threads that were refused would make room for each other, and for ever take it at the same time. So one of them has the
-    /// turn: it tries again whatever comes back, the others when something does for good.
+    /// Threads that were refused try again one at a time. What such a retry gives back wakes no one: no other retry was under
+    /// way that could have missed it, and two threads that need more than is left would wake each other for ever. The first
+    /// attempt is made beside the retries of others, which may have been refused what it had, so what it gives back is
+    /// announced.
     pub(crate) fn together<T, E>(&self, mut take: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        if Attempt::current().is_some() {
+        if attempt::is_under_way() {
             return take();
         }
-        let mut patience = None;
-        let mut turn = None;
-        loop {
-            let (seen, lasting) = self.releases();
-            let (taken, attempt) = Attempt::of(&mut take);
-            let waits = taken.is_err() && attempt.refused && {
-                let left = time_left(*patience.get_or_insert_with(|| deadline(Policy::current().patience())));
-                match turn {
-                    _ if left.is_zero() => false,
-                    // With its turn it tries once more at once: others may be done.
-                    None => self.wait_for_turn(lasting, left).map(|had| turn = had).is_some(),
-                    Some(_) => self.wait_for_release(seen + attempt.given_back, left),
-                }
-            };
-            if !waits {
-                self.settle(attempt);
-                return taken;
+        let (mut taken, mut attempt) = Attempt::of(&mut take);
+        self.announce(attempt);
+        if taken.is_ok() || !attempt.refused {
+            return taken;
+        }
+        let deadline = deadline(Policy::current().patience());
+        while let Some(turn) = self.wait_for_turn(time_left(deadline)) {
+            let seen = self.lock().lasting;
+            (taken, attempt) = Attempt::of(&mut take);
+            drop(turn);
+            if taken.is_ok() || !attempt.refused {
+                self.announce(attempt);
+                break;
+            }
+            if !self.wait_while(time_left(deadline), |state| state.lasting == seen) {
+                break;
             }
         }
+        taken
     }
 
     fn take_at_limit(&self, pages: usize, kind: Kind) -> Result<Region, Error> {
-        let waits = Attempt::current().is_none();
-        let deadline = deadline(if waits { Policy::current().patience() } else { Duration::ZERO });
+        let patience = if attempt::is_under_way() { Duration::ZERO } else { Policy::current().patience() };
+        let deadline = deadline(patience);
         loop {
-            let (seen, _) = self.releases();
+            let seen = self.lock().releases;
             self.drain();
             let refusal = match self.make(pages, kind) {
                 Err(RegionError::Unlockable(refusal)) => refusal,
@@ -210,8 +167,8 @@ impl Pool {
                 Ok(region) => return Ok(region),
             };
             let left = time_left(deadline);
-            if left.is_zero() || !self.wait_for_release(seen, left) {
-                Attempt::note(|attempt| attempt.refused = true);
+            if left.is_zero() || !self.wait_while(left, |state| state.releases == seen) {
+                attempt::note(|attempt| attempt.refused = true);
                 let needed = pages * os::page_size();
                 return Err(lock_limit(needed, self.counts().bytes_locked, refusal));
             }
@@ -320,26 +277,21 @@ impl Pool {
 
     fn announce_release(&self, mut state: MutexGuard<'_, State>) {
         state.releases += 1;
-        match Attempt::current() {
-            Some(_) => Attempt::note(|attempt| attempt.given_back += 1),
-            None => state.lasting += 1,
+        if attempt::is_under_way() {
+            attempt::note(|attempt| attempt.given_back += 1);
+        } else {
+            state.lasting += 1;
         }
         self.wake(state);
     }
 
-    /// What came back in an attempt that is not made again came back for good.
-    fn settle(&self, attempt: Attempt) {
+    /// Lets those who were refused hear of what came back in `attempt`.
+    fn announce(&self, attempt: Attempt) {
         if attempt.given_back > 0 {
             let mut state = self.lock();
             state.lasting += attempt.given_back;
             self.wake(state);
         }
-    }
-
-    /// How often regions came back, and how often for good.
-    fn releases(&self) -> (u64, u64) {
-        let state = self.lock();
-        (state.releases, state.lasting)
     }
 
     fn wake(&self, state: MutexGuard<'_, State>) {
@@ -350,29 +302,28 @@ impl Pool {
         }
     }
 
-    /// Waits until a region came back since `seen` releases; `false` when `patience` ran out first.
-    fn wait_for_release(&self, seen: u64, patience: Duration) -> bool {
-        self.wait_while(patience, |state| state.releases == seen).is_some()
+    /// Waits until no other thread has the turn, and takes it. Nothing where `patience` ran out first, or is zero.
+    fn wait_for_turn(&self, patience: Duration) -> Option<Turn<'_>> {
+        if patience.is_zero() {
+            return None;
+        }
+        let mut state = self.wait(patience, |state| state.turn_taken)?;
+        state.turn_taken = true;
+        Some(Turn(self))
     }
 
-    /// Waits until no other thread has the turn, which is then this thread's, or a region came back for good since `lasting` did:
-    /// what the other thread needs there may never be. Nothing when `patience` ran out first.
-    fn wait_for_turn(&self, lasting: u64, patience: Duration) -> Option<Option<Turn<'_>>> {
-        let mut state = self.wait_while(patience, |state| state.turn && state.lasting == lasting)?;
-        let is_free = !mem::replace(&mut state.turn, true);
-        Some(is_free.then(|| Turn(self)))
+    /// Waits as long as `condition` holds; `false` where `patience` ran out first.
+    fn wait_while(&self, patience: Duration, condition: impl Fn(&State) -> bool) -> bool {
+        self.wait(patience, condition).is_some()
     }
 
-    fn wait_while(
-        &self,
-        patience: Duration,
-        condition: impl FnMut(&mut State) -> bool,
-    ) -> Option<MutexGuard<'_, State>> {
+    /// The same, and the state for which `condition` holds no more.
+    fn wait(&self, patience: Duration, condition: impl Fn(&State) -> bool) -> Option<MutexGuard<'_, State>> {
         let mut state = self.lock();
         state.waiting += 1;
         let (mut state, outcome) = self
             .released
-            .wait_timeout_while(state, patience, condition)
+            .wait_timeout_while(state, patience, |state| condition(state))
             .unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
         (!outcome.timed_out()).then_some(state)
@@ -473,7 +424,8 @@ mod tests {
         let region = pool.take(1).unwrap();
         let seen = pool.lock().releases;
         std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| pool.wait_for_release(seen, Duration::from_secs(60)));
+            let waiter =
+                scope.spawn(|| pool.wait_while(Duration::from_secs(60), |state| state.releases == seen));
             while pool.lock().waiting == 0 {
                 std::thread::yield_now();
             }
@@ -481,7 +433,7 @@ mod tests {
             assert!(waiter.join().unwrap());
         });
         let seen = pool.lock().releases;
-        assert!(!pool.wait_for_release(seen, Duration::from_millis(1)));
+        assert!(!pool.wait_while(Duration::from_millis(1), |state| state.releases == seen));
         assert_eq!(pool.lock().waiting, 0);
     }
 }

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "a model does not use all of a source")]
 
+#[path = "../../../../../crates/boxed/src/attempt.rs"]
+mod attempt;
 #[path = "../../../../../crates/boxed/src/gate.rs"]
 mod gate;
 #[path = "../../../../../crates/boxed/src/pool.rs"]
@@ -31,6 +33,7 @@ fn main() {
     check("pool: two threads, room for two pages, two taken together, kept", 2, Some(3), move || {
         takers_of_two(1, kept);
     });
+    check("pool: two threads, one takes more than is left", 3, Some(2), takers_of_more_and_less);
     check("pool: two threads, an idle region of four pages", 2, Some(3), takers_at_an_idle_region);
     check(
         "pool: two threads that keep two pages each, which a third gives back",
@@ -136,6 +139,25 @@ fn takers_who_keep() {
     held.into_iter().for_each(|region| pool.put(region));
     let taken = threads.map(|thread| thread.join().unwrap());
     taken.into_iter().flatten().flatten().for_each(|region| pool.put(region));
+    assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
+}
+
+/// One thread needs all three pages, the other two, and this one has one: the other is not to be kept waiting by what the first
+/// takes and gives back.
+fn takers_of_more_and_less() {
+    system::allow(3);
+    let pool = Arc::new(Pool::new(0));
+    let held = pool.take(1).unwrap();
+    let [more, less] = [3, 2].map(|pages| {
+        let pool = Arc::clone(&pool);
+        thread::spawn(move || {
+            let take = || (0..pages).map(|_| Owned::take(&pool)).collect::<Result<Vec<_>, _>>();
+            drop(pool.together(take).unwrap());
+        })
+    });
+    less.join().unwrap();
+    pool.put(held);
+    more.join().unwrap();
     assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
 }
 
