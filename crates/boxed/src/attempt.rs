@@ -13,28 +13,30 @@ thread_local! {
 pub(crate) struct Attempt {
     /// Whether one was refused at the limit of lockable memory.
     pub(crate) refused: bool,
-    /// How many regions this thread gave back meanwhile.
+    /// How many regions this thread took,
+    pub(crate) taken: u64,
+    /// and how many it gave back.
     pub(crate) given_back: u64,
 }
 
 impl Attempt {
-    /// Runs `take`, within which nothing waits at the limit.
-    pub(crate) fn of<T>(take: impl FnOnce() -> T) -> (T, Self) {
-        /// Ends the attempt, however `take` ends.
-        struct Ended;
-        impl Drop for Ended {
-            fn drop(&mut self) {
-                UNDER_WAY.with(|attempt| attempt.set(None));
-            }
-        }
-        UNDER_WAY.with(|attempt| attempt.set(Some(Self::default())));
-        let _ended = Ended;
-        let taken = take();
-        (taken, UNDER_WAY.with(Cell::get).unwrap_or_default())
+    /// How many regions came back of those that were taken before.
+    pub(crate) fn of_before(self) -> u64 {
+        self.given_back.saturating_sub(self.taken)
     }
 }
 
-/// Whether this thread makes one.
+/// Begins one: nothing waits at the limit until it [ends](end).
+pub(crate) fn begin() {
+    UNDER_WAY.with(|attempt| attempt.set(Some(Attempt::default())));
+}
+
+/// Ends it.
+pub(crate) fn end() -> Attempt {
+    UNDER_WAY.with(Cell::take).unwrap_or_default()
+}
+
+/// Whether one is under way.
 pub(crate) fn is_under_way() -> bool {
     UNDER_WAY.with(Cell::get).is_some()
 }

@@ -6,7 +6,7 @@ use crate::absent::Absent;
 use crate::policy::SecretMemory;
 use crate::protection::Prot;
 use crate::reservation::{self, Reservation};
-use crate::{Error, Policy, os};
+use crate::{Error, Policy, os, pool};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, ErrorKind};
@@ -217,8 +217,8 @@ fn close_guards(pages: NonNull<[u8]>) -> Result<(), Error> {
 
 /// Makes a page of secret memory, and gives it back.
 pub(crate) fn probe_secret_memory() -> Result<(), Error> {
-    match Source::secret(1, Kind::Any) {
-        Ok(_) => Ok(()),
+    match pool::aside(|| Source::secret(1, Kind::Any).map(drop)) {
+        Ok(()) => Ok(()),
         Err(RegionError::Unlockable(source)) => {
             Err(Error::Refused { operation: "make secret memory", source })
         }

@@ -85,8 +85,11 @@ impl<T: Bytes> Boxed<T> {
     /// # Errors
     /// Those of [`Scratch::new`] and [`read`](Self::read).
     pub fn try_clone(&self) -> Result<Self, Error> {
-        let values = self.read()?;
-        Self::new(self.len, |copy| copy.copy_from_slice(&values))
+        self.page.check()?;
+        let mut copy = Scratch::new(self.len)?; // first: these values are not to be open while it is waited for
+        copy.copy_from_slice(&self.read()?);
+        crate::scrub();
+        copy.close()
     }
 
     pub(crate) fn from_closed(page: Page, len: usize) -> Self {

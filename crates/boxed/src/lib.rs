@@ -54,9 +54,9 @@ pub fn page_size() -> usize {
 ///
 /// It is for [`AtLimit::Wait`]: two threads that each hold one page of the last two, and need two, would wait for each other.
 /// Within `take` nothing waits. Where it is refused a page at the limit of lockable memory, it is to return that error and to
-/// drop the pages that it took; it is called again after pages came back, until the time of the policy is over, and the last
-/// outcome is returned. Pages that this thread had before are kept. Calls within `take` are part of it. It must not wait for a
-/// lock that another thread may hold while that waits for a page.
+/// drop the pages that it took; it is called again, at once and after pages came back, until the time of the policy is over, and
+/// the last outcome is returned. Pages that this thread had before are kept. Calls within `take` are part of it. It must not wait
+/// for a lock that another thread may hold while that waits for a page, nor fork.
 ///
 /// ```
 /// let (left, right) = boxed::together(|| {

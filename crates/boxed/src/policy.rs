@@ -39,10 +39,10 @@ pub enum AtLimit {
     /// An error at once.
     #[default]
     Error,
-    /// Wait, at most this long, for another thread to drop a secret; then an error. Operations of memories hold no page for
-    /// the secret while they wait for another. A thread that keeps secrets while it makes more does, as do the reading of a
-    /// secret of unknown length and whatever imports or exports an envelope: two such threads may wait for each other, until
-    /// their time is over.
+    /// Wait, at most this long, for another thread to drop a secret; then an error. Operations of memories take no page of
+    /// their own and open none while they wait. What a thread has beside them it keeps: secrets while it makes more, the
+    /// payload that is to become a memory, the bytes read so far of a secret of unknown length, the key of an envelope while
+    /// its secret is fetched or made. Two such threads may wait for each other, until their time is over.
     Wait(Duration),
 }
 

@@ -32,10 +32,19 @@ pub(crate) fn current() -> &'static Pool {
     }
 }
 
+/// Runs `make`, which locks pages for a moment and gives them back, beside those that are at the limit.
+pub(crate) fn aside<T>(make: impl FnOnce() -> T) -> T {
+    let _alone = POOL.get().map(Pool::alone);
+    make()
+}
+
 #[derive(Debug)]
 pub(crate) struct Pool {
     state: Mutex<State>,
     released: Condvar,
+    /// Held while something is made that may have pages locked and give them back unannounced, such as several pages that the
+    /// system locks one by one until it refuses; and by whoever is at the limit while it tries.
+    making: Mutex<()>,
     /// The most bytes that lie idle.
     bound: usize,
     /// Missing where the system has no random bytes.
@@ -49,7 +58,7 @@ struct State {
     counts: Counts,
     /// How often a region came back.
     releases: u64,
-    /// How often one came back for good: not from a failed attempt to take several, made with the turn.
+    /// How often that may help those who take several: not where one came back that a refused retry had taken.
     lasting: u64,
     /// How many threads are giving idle ones back to the system.
     draining: usize,
@@ -83,7 +92,7 @@ impl Pool {
     pub(crate) fn new(bound: usize) -> Self {
         let mut canary = [0; CANARY_BYTES];
         let canary = sodium::random_bytes(&mut canary).is_ok().then_some(canary);
-        Self { state: Mutex::default(), released: Condvar::new(), bound, canary }
+        Self { state: Mutex::default(), released: Condvar::new(), making: Mutex::new(()), bound, canary }
     }
 
     /// The canary of this process.
@@ -123,36 +132,53 @@ impl Pool {
 
     /// What `take` returns, which takes several regions: none of them is held while this thread waits for another.
     ///
-    /// Where one is refused at the limit, `take` ends in that error and drops those that it has. It is called again whenever
-    /// regions came back for good, until the policy's patience ends. Calls within `take` are part of it.
+    /// Where one is refused at the limit, `take` ends in that error and drops those that it has. It is called again at once,
+    /// and whenever regions came back for good, until the policy's patience ends. Calls within `take` are part of it.
     ///
-    /// Threads that were refused try again one at a time. What such a retry gives back wakes no one: no other retry was under
-    /// way that could have missed it, and two threads that need more than is left would wake each other for ever. The first
-    /// attempt is made beside the retries of others, which may have been refused what it had, so what it gives back is
-    /// announced.
+    /// Threads that were refused try again one at a time. What such a retry took and gives back wakes no one who takes several:
+    /// no other retry was under way that could have missed it, and two threads that need more than is left would wake each
+    /// other for ever. The first attempt is made beside the retries of others, which may have been refused what it had, so what
+    /// it gives back is announced.
     pub(crate) fn together<T, E>(&self, mut take: impl FnMut() -> Result<T, E>) -> Result<T, E> {
         if attempt::is_under_way() {
             return take();
         }
-        let (mut taken, mut attempt) = Attempt::of(&mut take);
-        self.announce(attempt);
+        let (mut taken, mut attempt) = self.attempt(&mut take);
+        self.announce(attempt.given_back);
         if taken.is_ok() || !attempt.refused {
             return taken;
         }
         let deadline = deadline(Policy::current().patience());
         while let Some(turn) = self.wait_for_turn(time_left(deadline)) {
             let seen = self.lock().lasting;
-            (taken, attempt) = Attempt::of(&mut take);
+            (taken, attempt) = self.attempt(&mut take);
             drop(turn);
             if taken.is_ok() || !attempt.refused {
-                self.announce(attempt);
+                self.announce(attempt.given_back);
                 break;
             }
+            self.announce(attempt.of_before());
             if !self.wait_while(time_left(deadline), |state| state.lasting == seen) {
                 break;
             }
         }
         taken
+    }
+
+    /// Calls `take`, within which nothing waits at the limit.
+    fn attempt<T>(&self, take: impl FnOnce() -> T) -> (T, Attempt) {
+        /// Where `take` panics, lets others hear of what that gave back.
+        struct Panicked<'a>(&'a Pool);
+        impl Drop for Panicked<'_> {
+            fn drop(&mut self) {
+                self.0.announce(attempt::end().given_back);
+            }
+        }
+        attempt::begin();
+        let panicked = Panicked(self);
+        let taken = take();
+        mem::forget(panicked);
+        (taken, attempt::end())
     }
 
     fn take_at_limit(&self, pages: usize, kind: Kind) -> Result<Region, Error> {
@@ -161,11 +187,15 @@ impl Pool {
         loop {
             let seen = self.lock().releases;
             self.drain();
-            let refusal = match self.make(pages, kind) {
+            let alone = self.alone();
+            let made = self.make_now(pages, kind);
+            drop(alone);
+            let refusal = match made {
                 Err(RegionError::Unlockable(refusal)) => refusal,
                 Err(RegionError::Other(error)) => return Err(error),
                 Ok(region) => return Ok(region),
             };
+            // For every release: a retry of a thread that takes several may have had what was refused.
             let left = time_left(deadline);
             if left.is_zero() || !self.wait_while(left, |state| state.releases == seen) {
                 attempt::note(|attempt| attempt.refused = true);
@@ -197,15 +227,27 @@ impl Pool {
         let pages = in_pages(&region);
         state.counts.pooled -= pages;
         state.counts.in_use += pages;
+        attempt::note(|attempt| attempt.taken += 1);
         Some(region)
     }
 
     fn make(&self, pages: usize, kind: Kind) -> Result<Region, RegionError> {
+        let _alone = (pages > 1).then(|| self.alone());
+        self.make_now(pages, kind)
+    }
+
+    fn make_now(&self, pages: usize, kind: Kind) -> Result<Region, RegionError> {
         let region = Region::new(pages, kind)?;
         let mut state = self.lock();
         state.counts.in_use += in_pages(&region);
         state.counts.bytes_locked += locked_bytes(&region);
+        attempt::note(|attempt| attempt.taken += 1);
         Ok(region)
+    }
+
+    /// Keeps others from being refused for good what this thread has for a moment: whoever is at the limit waits for it to end.
+    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes back a region that is writable and all zeros.
@@ -248,16 +290,17 @@ impl Pool {
         let mut state = self.lock();
         state.counts.in_use += bytes / os::page_size();
         state.counts.bytes_locked += bytes;
+        attempt::note(|attempt| attempt.taken += 1);
+    }
+
+    /// Counts such a page out.
+    pub(crate) fn count_out(&self, bytes: usize) {
+        self.forget(bytes / os::page_size(), bytes);
     }
 
     /// Leaves `bytes` that are no longer locked out of the count of those that are.
     pub(crate) fn count_unlocked(&self, bytes: usize) {
         self.lock().counts.bytes_locked -= bytes;
-    }
-
-    /// Counts it out.
-    pub(crate) fn count_out(&self, bytes: usize) {
-        self.forget(bytes / os::page_size(), bytes);
     }
 
     /// Gives every idle region back to the system. What other threads are giving back is there, too, when it returns.
@@ -285,11 +328,11 @@ impl Pool {
         self.wake(state);
     }
 
-    /// Lets those who were refused hear of what came back in `attempt`.
-    fn announce(&self, attempt: Attempt) {
-        if attempt.given_back > 0 {
+    /// Lets those who take several, and were refused, hear of `regions` that came back in an attempt.
+    fn announce(&self, regions: u64) {
+        if regions > 0 {
             let mut state = self.lock();
-            state.lasting += attempt.given_back;
+            state.lasting += regions;
             self.wake(state);
         }
     }
@@ -416,6 +459,32 @@ mod tests {
     fn endless_patience_never_ends() {
         assert!(deadline(Duration::MAX).is_none());
         assert!(deadline(Duration::ZERO).is_some_and(|end| end <= Instant::now()));
+    }
+
+    #[test]
+    fn what_a_refused_retry_took_is_no_news_and_what_it_had_before_is() {
+        let test = "pool::tests::what_a_refused_retry_took_is_no_news_and_what_it_had_before_is";
+        conformance::child::run(test, || {
+            let patience = crate::AtLimit::Wait(Duration::from_millis(50));
+            Policy::new().at_limit(patience).install().unwrap();
+            let pool = Pool::new(0);
+            let calls = |mut before: Option<Region>| {
+                let mut calls = 0;
+                let refused = pool.together(|| {
+                    calls += 1;
+                    pool.put(pool.take(1).unwrap());
+                    if calls == 2 {
+                        before.take().into_iter().for_each(|region| pool.put(region));
+                    }
+                    attempt::note(|attempt| attempt.refused = true);
+                    Err::<(), _>("refused")
+                });
+                assert_eq!(refused, Err("refused"));
+                calls
+            };
+            assert_eq!((calls(None), calls(Some(pool.take(1).unwrap()))), (2, 3));
+        })
+        .succeeds();
     }
 
     #[test]

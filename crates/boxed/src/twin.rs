@@ -74,7 +74,8 @@ impl<const N: usize> Twin<N> {
     /// Those of [`Scratch::new`](crate::Scratch::new).
     pub fn new(left: &[u8; N], right: &[u8; N]) -> Result<Self, Error> {
         // A child that inherits would share the file with its parent, so there is none under that policy.
-        let in_file = if Policy::current().inherits() { None } else { InFile::new(left) };
+        // Where the system grants less than all of a file, there is another way.
+        let in_file = if Policy::current().inherits() { None } else { InFile::new(left).ok() };
         let places = match in_file {
             Some(in_file) => Places::Apart { left: in_file, right: read_only(right)? },
             None => Places::InOneRange(Boxed::new(os::page_size() / N.max(1) + 2, |slots| {
@@ -156,9 +157,11 @@ fn read_only<const N: usize>(bytes: &[u8; N]) -> Result<Page, Error> {
 }
 
 impl<const N: usize> InFile<N> {
-    /// `None` where the system grants less than all of it: there is another way.
-    fn new(bytes: &[u8; N]) -> Option<Self> {
-        let pages = Reservation::new((N + MARK_BYTES).div_ceil(os::page_size())).ok()?;
+    fn new(bytes: &[u8; N]) -> Result<Self, Error> {
+        let refused = |source| Error::Refused { operation: "make a guarded page of a file in RAM", source };
+        let pool = pool::current();
+        let _alone = pool.alone();
+        let pages = Reservation::new((N + MARK_BYTES).div_ceil(os::page_size()))?;
         let range = pages.middle();
         let map = || {
             let file = RamFile::new(range.len()).map_err(failed("memfd_create"))?;
@@ -172,14 +175,14 @@ impl<const N: usize> InFile<N> {
                     // The addresses may be another's by now, see `os::move_over`; they are left alone for good.
                     mem::forget(pages);
                 }
-                return None;
+                return Err(refused(error));
             }
         };
-        pages.lock().ok()?;
-        os::exclude_from_dumps(range).ok()?;
+        pages.lock().map_err(failed("mlock")).map_err(refused)?;
+        os::exclude_from_dumps(range).map_err(failed("madvise")).map_err(refused)?;
         let mut mark = [0; MARK_BYTES];
-        sodium::random_bytes(&mut mark).ok()?;
-        pool::current().count_in(range.len());
+        sodium::random_bytes(&mut mark).map_err(refused)?;
+        pool.count_in(range.len());
         let memory = Memory { absent: Absent::new(range), pages, file };
         let mut in_file = Self {
             memory: ManuallyDrop::new(memory),
@@ -189,17 +192,17 @@ impl<const N: usize> InFile<N> {
             unmapped: AtomicBool::new(false),
             generation: process::generation(),
         };
-        if in_file.write(|left| left.copy_from_slice(bytes)).is_err() {
+        if let Err(error) = in_file.write(|left| left.copy_from_slice(bytes)) {
             in_file.mark = [0; MARK_BYTES]; // what the file still holds there, and is known by when it is dropped
-            return None;
+            return Err(error);
         }
-        Some(in_file)
+        Ok(in_file)
     }
 
     /// Moves the bytes to a new page, where the old one was unmapped. The descriptor still gives them.
     fn renew(&mut self) -> Result<(), Error> {
         let mut room = Scratch::<u8>::new(N + MARK_BYTES)?;
-        *self = Self::new(self.read(&mut room)?).ok_or(Error::Lost)?;
+        *self = Self::new(self.read(&mut room)?)?;
         Ok(())
     }
 

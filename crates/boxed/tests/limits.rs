@@ -3,11 +3,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use boxed::{AtLimit, Backing, Boxed, Error, Lock, Origin, Policy, Scratch, Spot, Twin, status};
+use boxed::{AtLimit, Backing, Boxed, Error, Lock, Origin, Policy, Prot, Scratch, Spot, Twin, status};
 use conformance::child::{Conditions, run, run_under};
 use conformance::grants::Grant;
 use rustix::process::{Resource, Rlimit, setrlimit};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 fn ordinary(lock_limit_kib: u64) -> Conditions {
@@ -320,6 +321,85 @@ fn two_that_wait_for_more_than_is_left_do_not_keep_each_other_awake() {
             drop(held);
             one_by_one.join().unwrap().unwrap();
             in_one.join().unwrap().unwrap();
+        });
+    })
+    .succeeds();
+}
+
+#[test]
+fn what_a_panic_gives_back_is_had_by_others() {
+    run_under(ordinary(8), "what_a_panic_gives_back_is_had_by_others", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        let had = Barrier::new(2);
+        std::thread::scope(|scope| {
+            let panicking = scope.spawn(|| {
+                boxed::together(|| {
+                    let _both = two_pages()?;
+                    had.wait();
+                    std::thread::sleep(TO_BEGIN);
+                    if true {
+                        panic!("on purpose");
+                    }
+                    Ok::<_, Error>(())
+                })
+            });
+            had.wait();
+            two_pages().unwrap();
+            assert!(panicking.join().is_err());
+        });
+        assert_eq!(status().pages_in_use, 0);
+    })
+    .succeeds();
+}
+
+#[test]
+fn patience_for_several_pages_ends_in_the_same_error() {
+    run_under(ordinary(8), "patience_for_several_pages_ends_in_the_same_error", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_millis(5))).install().unwrap();
+        let kept = one_page().unwrap();
+        let error =
+            boxed::together(|| (0..4).map(|_| one_page()).collect::<Result<Vec<_>, _>>()).unwrap_err();
+        assert!(matches!(error, Error::LockLimit { limit: Some(8192), .. }), "{error:?}");
+        assert_eq!(status().pages_in_use, 1);
+        // Nobody has the turn any more.
+        drop(kept);
+        two_pages().unwrap();
+    })
+    .succeeds();
+}
+
+#[test]
+fn a_probe_of_secret_memory_takes_no_page_from_those_that_wait() {
+    run_under(ordinary(4), "a_probe_of_secret_memory_takes_no_page_from_those_that_wait", || {
+        let patient = Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20)));
+        patient.pool_bytes(0).install().unwrap();
+        drop(one_page().unwrap());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    drop(boxed::secret_memory()); // an error while the other has the page
+                }
+            });
+            let made = (0..2000).try_for_each(|_| one_page().map(drop));
+            done.store(true, Ordering::Relaxed);
+            made.unwrap();
+        });
+    })
+    .succeeds();
+}
+
+#[test]
+fn a_secret_is_closed_while_a_page_for_its_copy_is_waited_for() {
+    run_under(ordinary(8), "a_secret_is_closed_while_a_page_for_its_copy_is_waited_for", || {
+        Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+        let (secret, held) = two_pages().unwrap();
+        std::thread::scope(|scope| {
+            let copy = scope.spawn(|| secret.try_clone());
+            std::thread::sleep(TO_BEGIN);
+            assert_eq!(secret.prot(), Prot::NoAccess);
+            drop(held);
+            assert_eq!(*copy.join().unwrap().unwrap().read().unwrap(), *secret.read().unwrap());
         });
     })
     .succeeds();

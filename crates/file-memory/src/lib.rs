@@ -77,8 +77,9 @@ impl FileMemory {
     /// # Errors
     /// Those of [`alloc`](Self::alloc) and of borrowing `payload`.
     pub fn replace(&mut self, payload: Buffer<u8>) -> Result<(), MemoryError> {
-        let bytes = payload.try_borrow()?;
-        *self = self.sibling(&bytes, REPLACE)?; // drops, and so wipes, the old one
+        // Borrowed for each attempt: it is not to be open while pages are waited for.
+        let new = boxed::together(|| self.sibling(&payload.try_borrow()?, REPLACE))?;
+        *self = new; // drops, and so wipes, the old one
         Ok(())
     }
 
@@ -115,10 +116,12 @@ impl FileMemory {
 
     fn open(&self, operation: &'static str) -> Result<Scratch<u8>, MemoryError> {
         let slot = self.slot.as_ref().ok_or(MemoryError::IllegalZeroizedUsage)?;
-        let session = Session::begin().map_err(Error::while_opening(operation))?;
-        let mut plain = Scratch::new(slot.len()).map_err(MemoryError::on_page(operation))?;
-        slot.read_for(&session, &mut plain, operation)?;
-        Ok(plain)
+        boxed::together(|| {
+            let session = Session::begin().map_err(Error::while_opening(operation))?;
+            let mut plain = Scratch::new(slot.len()).map_err(MemoryError::on_page(operation))?;
+            slot.read_for(&session, &mut plain, operation)?;
+            Ok(plain)
+        })
     }
 }
 
@@ -139,8 +142,10 @@ impl TryFrom<Buffer<u8>> for FileMemory {
 
     /// Seals the content of `payload`, which is wiped, into the file of the default directory.
     fn try_from(payload: Buffer<u8>) -> Result<Self, MemoryError> {
-        let bytes = payload.try_borrow()?;
-        Self::alloc(&bytes, bytes.len())
+        boxed::together(|| {
+            let bytes = payload.try_borrow()?;
+            Self::alloc(&bytes, bytes.len())
+        })
     }
 }
 

@@ -48,3 +48,14 @@ fn a_clone_holds_no_page_while_it_waits_for_others() {
         FileMemory::try_clone,
     );
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_unlock_holds_no_page_while_it_waits_for_others() {
+    use locked_memory::LockedMemory;
+    conformance::patience::holds_no_page_while_it_waits(
+        "an_unlock_holds_no_page_while_it_waits_for_others",
+        || FileMemory::alloc(&[7; 32], 32).unwrap(),
+        FileMemory::unlock,
+    );
+}

@@ -185,9 +185,11 @@ impl<T: Default + Clone> Frag<T> {
     /// Those of [`alloc_default`](Self::alloc_default) and [`get`](Self::get).
     pub fn try_clone(&self) -> Result<Self, MemoryError> {
         let Some(fragment) = &self.fragment else { return Ok(Self { fragment: None, origin: self.origin }) };
-        let value = fragment.get().map_err(MemoryError::on_page(CLONE))?.clone();
+        let value = fragment.get().map_err(MemoryError::on_page(CLONE))?;
         let spot = Spot::new(self.origin).away_from(fragment.span(), FRAG_MIN_DISTANCE);
-        Self::new(value, &spot, self.origin, CLONE)
+        // Pages first: the clone is not to lie on the stack while they are waited for.
+        let clone = Vacant::new(&spot).and_then(|vacant| vacant.fill(value.clone()));
+        Ok(Self { fragment: Some(clone.map_err(MemoryError::on_page(CLONE))?), origin: self.origin })
     }
 
     /// What the system granted for the value; nothing once deallocated.
@@ -217,11 +219,7 @@ impl<T: Default + Clone> Frag<T> {
         if let Some(FragConfig { last_address }) = config {
             spot = spot.away_from(last_address..last_address.saturating_add(1), FRAG_MIN_DISTANCE);
         }
-        Self::new(value, &spot, origin, ALLOCATE)
-    }
-
-    fn new(value: T, spot: &Spot, origin: Origin, operation: &'static str) -> Result<Self, MemoryError> {
-        let fragment = Fragment::new(value, spot).map_err(MemoryError::on_page(operation))?;
+        let fragment = Fragment::new(value, &spot).map_err(MemoryError::on_page(ALLOCATE))?;
         Ok(Self { fragment: Some(fragment), origin })
     }
 

@@ -101,8 +101,9 @@ impl NonContiguousMemory {
         let config = self.config;
         let mut places = self.lock(REPLACE)?;
         let old = places.as_mut().ok_or(MemoryError::IllegalZeroizedUsage)?;
-        let payload = payload.try_borrow()?;
-        *old = boxed::together(|| split(&payload, config, REPLACE))?; // drops, and so wipes, the old ones
+        // Borrowed for each attempt: it is not to be open while pages are waited for.
+        let new = boxed::together(|| split(&payload.try_borrow()?, config, REPLACE))?;
+        *old = new; // drops, and so wipes, the old ones
         Ok(())
     }
 
@@ -186,7 +187,7 @@ impl TryFrom<Buffer<u8>> for NonContiguousMemory {
 
     /// Splits the content of `payload`, which is wiped, and keeps the shards as [`NC_CONFIGURATION`] says.
     fn try_from(payload: Buffer<u8>) -> Result<Self, MemoryError> {
-        Self::split(&payload.try_borrow()?, NC_CONFIGURATION)
+        boxed::together(|| Self::split(&payload.try_borrow()?, NC_CONFIGURATION))
     }
 }
 

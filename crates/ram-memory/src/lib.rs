@@ -71,8 +71,9 @@ impl RamMemory {
     /// # Errors
     /// Those of creating a memory and of borrowing `payload`.
     pub fn replace(&mut self, payload: Buffer<u8>) -> Result<(), MemoryError> {
-        let bytes = payload.try_borrow()?;
-        *self = self.sibling(&bytes, REPLACE)?; // drops, and so wipes, the old one
+        // Borrowed for each attempt: it is not to be open while pages are waited for.
+        let new = boxed::together(|| self.sibling(&payload.try_borrow()?, REPLACE))?;
+        *self = new; // drops, and so wipes, the old one
         Ok(())
     }
 
@@ -138,10 +139,12 @@ impl Sealed {
     }
 
     fn open(&self) -> Result<Scratch<u8>, Error> {
-        let session = Session::begin()?;
-        let mut plain = Scratch::new(self.block.len().saturating_sub(session.overhead()))?;
-        session.open(&place(), self.nonce, &self.block, &mut plain)?;
-        Ok(plain)
+        boxed::together(|| {
+            let session = Session::begin()?;
+            let mut plain = Scratch::new(self.block.len().saturating_sub(session.overhead()))?;
+            session.open(&place(), self.nonce, &self.block, &mut plain)?;
+            Ok(plain)
+        })
     }
 }
 
@@ -171,7 +174,7 @@ impl TryFrom<Buffer<u8>> for RamMemory {
 
     /// Seals the content of `payload`, which is wiped.
     fn try_from(payload: Buffer<u8>) -> Result<Self, MemoryError> {
-        Self::sealed(&payload.try_borrow()?, CREATE)
+        boxed::together(|| Self::sealed(&payload.try_borrow()?, CREATE))
     }
 }
 

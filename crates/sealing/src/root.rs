@@ -49,9 +49,10 @@ pub(crate) struct Joined {
 }
 
 impl Root {
-    /// That of this process.
+    /// That of this process. To be called within `boxed::together`: where another thread makes it first, this one has no more
+    /// need of the pages for it.
     pub(crate) fn current() -> Result<&'static Self, Error> {
-        ROOT.get_or_try_init(|| boxed::together(Self::new))
+        ROOT.get_or_try_init(Self::new)
     }
 
     pub(crate) fn new() -> Result<Self, Error> {
@@ -76,25 +77,21 @@ impl Root {
     pub(crate) fn join(&self) -> Result<Arc<Joined>, Error> {
         let generation = boxed::generation();
         boxed::together(|| {
-            let shared = self.lock().shared(generation);
-            shared.map_or_else(|| self.join_anew(generation), Ok)
+            let mut key = self.lock();
+            key.shared(generation).map_or_else(|| self.join_anew(&mut key, generation), Ok)
         })
     }
 
-    /// The key joined now. No page is waited for while it is locked, nor while this thread holds another.
-    fn join_anew(&self, generation: u64) -> Result<Arc<Joined>, Error> {
+    /// The key joined now. No page is waited for while it is locked; who waits for the lock shares what comes of it.
+    fn join_anew(&self, key: &mut Key, generation: u64) -> Result<Arc<Joined>, Error> {
         let mut joint = Joint::new()?;
-        let mut key = self.lock();
-        if let Some(joined) = key.shared(generation) {
-            return Ok(joined);
-        }
         if key.salt.0 != generation {
             let mut salt = Salt::default();
             sodium::random_bytes(&mut salt)?;
             key.salt = (generation, salt);
         }
         match key.join(&mut joint) {
-            Err(Error::Page(boxed::Error::Lost)) => self.begin_anew(&mut key, &mut joint)?,
+            Err(Error::Page(boxed::Error::Lost)) => self.begin_anew(key, &mut joint)?,
             outcome => outcome?,
         }
         let joined = Arc::new(Joined { joint, generation, salt: key.salt.1 });

@@ -43,7 +43,7 @@ pub struct Session {
 /// # Errors
 /// [`Error::Page`] where the pages of the shards cannot be opened.
 pub fn resplit() -> Result<(), Error> {
-    Root::current()?.resplit()
+    boxed::together(|| Root::current()?.resplit())
 }
 
 impl Session {
@@ -53,8 +53,10 @@ impl Session {
     /// # Errors
     /// [`Error::Page`] where there is no guarded page for the key, [`Error::Cipher`] where there are no random bytes.
     pub fn begin() -> Result<Self, Error> {
-        let root = Root::current()?;
-        Ok(Self { root, joined: root.join()?, traces: Cell::new(true), _one_thread: PhantomData })
+        boxed::together(|| {
+            let root = Root::current()?;
+            Ok(Self { root, joined: root.join()?, traces: Cell::new(true), _one_thread: PhantomData })
+        })
     }
 
     /// How many bytes longer than the message a sealed block is.
@@ -274,6 +276,28 @@ mod tests {
             drop(session);
             resplit().unwrap();
             assert!(matches!(opened(nonce, &block), Err(Error::Page(boxed::Error::Lost))));
+        })
+        .succeeds();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_waited_for_the_pages_of_the_root_key_shares_that_of_another_thread() {
+        use boxed::{AtLimit, Policy, Scratch};
+        use conformance::child::{Conditions, run_under};
+        use std::time::Duration;
+        let test = "session::tests::who_waited_for_the_pages_of_the_root_key_shares_that_of_another_thread";
+        // Three to make the key, of which it keeps two, and one for each session: not enough for two keys.
+        let user = Conditions { lock_limit_kib: Some(16), ordinary_user: true };
+        run_under(user, test, || {
+            Policy::new().at_limit(AtLimit::Wait(Duration::from_secs(20))).install().unwrap();
+            let held = [(); 4].map(|()| Scratch::<u8>::new(32).unwrap());
+            std::thread::scope(|scope| {
+                let first = [(); 2].map(|()| scope.spawn(|| Session::begin().map(drop)));
+                std::thread::sleep(Duration::from_millis(50)); // in which they begin to wait
+                drop(held);
+                first.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+            });
         })
         .succeeds();
     }

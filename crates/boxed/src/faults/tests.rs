@@ -175,6 +175,24 @@ fn a_twin_whose_page_could_not_be_closed_is_written_again() {
 }
 
 #[test]
+fn a_twin_that_cannot_be_written_again_is_not_lost() {
+    if conformance::grants::Grant::Advice.is_lacking() {
+        return; // both strings lie in one page there
+    }
+    run("faults::tests::a_twin_that_cannot_be_written_again_is_not_lost", || {
+        let mut twin = Twin::new(&[1; 32], &[2; 32]).unwrap();
+        let once = Plan { after: 2, for_good: false, ..always("mprotect") };
+        during(&[once], || twin.write(|_, _| ())).0.unwrap(); // the left page is unmapped now
+        for call in ["memfd_create", "mlock", "madvise"] {
+            let (refused, _) = during(&[always(call)], || twin.write(|_, _| unreachable!("it has no page")));
+            assert!(matches!(&refused, Err(error) if error.os_error().is_some()), "{call}: {refused:?}");
+        }
+        twin.write(|left, right| assert_eq!((*left, *right), ([1; 32], [2; 32]))).unwrap();
+    })
+    .succeeds();
+}
+
+#[test]
 fn where_no_page_can_be_wiped_in_children_a_handler_tells_them_what_they_are() {
     run("faults::tests::where_no_page_can_be_wiped_in_children_a_handler_tells_them_what_they_are", || {
         let (boxed, _) = during(&[always("madvise")], || Boxed::<u8>::new(40, |bytes| bytes.fill(7)));

@@ -34,7 +34,15 @@ fn main() {
         takers_of_two(1, kept);
     });
     check("pool: two threads, one takes more than is left", 3, Some(2), takers_of_more_and_less);
+    check("pool: two threads, one gives back what it had before", 3, Some(2), a_taker_who_had_one);
     check("pool: two threads, an idle region of four pages", 2, Some(3), takers_at_an_idle_region);
+    check("pool: two threads, one page and a region of two", 2, Some(3), takers_of_one_and_of_two);
+    check(
+        "pool: two threads, one page and two taken together",
+        2,
+        Some(2),
+        takers_of_one_and_of_two_together,
+    );
     check(
         "pool: two threads that keep two pages each, which a third gives back",
         3,
@@ -154,6 +162,71 @@ fn takers_of_more_and_less() {
             let take = || (0..pages).map(|_| Owned::take(&pool)).collect::<Result<Vec<_>, _>>();
             drop(pool.together(take).unwrap());
         })
+    });
+    less.join().unwrap();
+    pool.put(held);
+    more.join().unwrap();
+    assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
+}
+
+/// One thread needs a page, the other a region of two, of which it has the first for a moment where the second is refused. There
+/// are two, of which this one has one: the first thread is to be served all the same.
+fn takers_of_one_and_of_two() {
+    system::allow(2);
+    let pool = Arc::new(Pool::new(0));
+    let held = pool.take(1).unwrap();
+    let larger = thread::spawn({
+        let pool = Arc::clone(&pool);
+        move || pool.put(pool.take(2).unwrap())
+    });
+    pool.put(pool.take(1).unwrap());
+    pool.put(held);
+    larger.join().unwrap();
+    assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
+}
+
+/// The same where the other takes two together.
+fn takers_of_one_and_of_two_together() {
+    system::allow(2);
+    let pool = Arc::new(Pool::new(0));
+    let held = pool.take(1).unwrap();
+    let several = thread::spawn({
+        let pool = Arc::clone(&pool);
+        move || {
+            pool.together(|| Owned::take(&pool).and_then(|one| Ok((one, Owned::take(&pool)?))))
+                .map(drop)
+                .unwrap();
+        }
+    });
+    pool.put(pool.take(1).unwrap());
+    pool.put(held);
+    several.join().unwrap();
+    assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
+}
+
+/// One thread needs all three pages, of which it has one that it gives back when it tries again, and this one has one; the other
+/// needs two, and is not to miss that one.
+fn a_taker_who_had_one() {
+    system::allow(3);
+    let pool = Arc::new(Pool::new(0));
+    let (held, before) = (pool.take(1).unwrap(), pool.take(1).unwrap());
+    let more = thread::spawn({
+        let pool = Arc::clone(&pool);
+        move || {
+            let (mut calls, mut before) = (0, Some(before));
+            let take = || {
+                calls += 1;
+                if calls == 2 {
+                    before.take().into_iter().for_each(|region| pool.put(region));
+                }
+                (0..3).map(|_| Owned::take(&pool)).collect::<Result<Vec<_>, _>>()
+            };
+            drop(pool.together(take).unwrap());
+        }
+    });
+    let less = thread::spawn({
+        let pool = Arc::clone(&pool);
+        move || drop(pool.together(|| Ok::<_, Error>([Owned::take(&pool)?, Owned::take(&pool)?])).unwrap())
     });
     less.join().unwrap();
     pool.put(held);

@@ -75,12 +75,15 @@ pub(crate) mod region {
 
     impl Region {
         pub(crate) fn new(pages: usize, _: Kind) -> Result<Self, RegionError> {
-            let bytes = pages * PAGE_BYTES;
-            let grown = |locked| Some(locked + bytes).filter(|now| *now <= LIMIT.load(Relaxed));
-            match LOCKED.fetch_update(Relaxed, Relaxed, grown) {
-                Ok(_) => Ok(Self { bytes, used: AtomicBool::new(false) }),
-                Err(_) => Err(RegionError::Unlockable(sodium::Error::Unavailable)),
+            // Page by page, as some kernels do: what is refused in the end has some of them for a moment.
+            for had in 0..pages {
+                let grown = |locked| Some(locked + PAGE_BYTES).filter(|now| *now <= LIMIT.load(Relaxed));
+                if LOCKED.fetch_update(Relaxed, Relaxed, grown).is_err() {
+                    LOCKED.fetch_sub(had * PAGE_BYTES, Relaxed);
+                    return Err(RegionError::Unlockable(sodium::Error::Unavailable));
+                }
             }
+            Ok(Self { bytes: pages * PAGE_BYTES, used: AtomicBool::new(false) })
         }
 
         /// Panics where another thread has the region too, or what it did is not seen yet.
