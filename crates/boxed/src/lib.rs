@@ -19,6 +19,7 @@ mod protection;
 mod region;
 mod reservation;
 mod scratch;
+mod size;
 mod spot;
 mod sync;
 mod twin;

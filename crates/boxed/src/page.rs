@@ -11,7 +11,7 @@ use crate::pool::{self, CANARY_BYTES, Pool};
 use crate::protection::{Prot, Protection};
 use crate::region::Region;
 use crate::spot::Spot;
-use crate::{Error, os};
+use crate::{Error, os, size};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use core::slice;
@@ -52,7 +52,7 @@ impl Page {
         }
         // Our canary and libsodium's fit in front of the data.
         let pages = len.checked_add(2 * CANARY_BYTES).map(|needed| needed.div_ceil(page));
-        let pages = pages.filter(|pages| pool::fits_a_slice(*pages));
+        let pages = pages.filter(|pages| size::fits_a_slice(*pages));
         let pages = pages.ok_or(Error::TooLarge { elements: len, element_bytes: 1 })?;
         let pool = pool::current();
         let drawn = NonNull::from(pool.canary()?).cast::<u8>();

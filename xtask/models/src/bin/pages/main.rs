@@ -8,6 +8,8 @@ mod attempt;
 mod gate;
 #[path = "../../../../../crates/boxed/src/pool.rs"]
 mod pool;
+#[path = "../../../../../crates/boxed/src/size.rs"]
+mod size;
 mod system;
 
 use boxed::Error;
