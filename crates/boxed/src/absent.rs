@@ -94,7 +94,8 @@ unsafe impl Send for Place {}
 pub(crate) struct Absent(&'static Place);
 
 impl Absent {
-    /// The caller has mapped the pages [between forks](between_forks), and drops this value, or calls [`clear`](Self::clear), before it unmaps them.
+    /// The caller has mapped the pages [between forks](between_forks), and drops this value, or calls
+    /// [`clear`](Self::clear), before it unmaps them.
     pub(crate) fn new(pages: NonNull<[u8]>) -> Self {
         let reused = with_free(Vec::pop);
         let place = reused.unwrap_or_else(add_place);
