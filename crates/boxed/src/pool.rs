@@ -457,6 +457,20 @@ mod tests {
     }
 
     #[test]
+    fn several_pages_are_made_alone_and_one_beside_them() {
+        let pool = Pool::new(0);
+        std::thread::scope(|scope| {
+            let alone = pool.alone();
+            scope.spawn(|| pool.put(pool.take(1).unwrap())).join().unwrap();
+            let several = scope.spawn(|| pool.put(pool.take(2).unwrap()));
+            std::thread::sleep(Duration::from_millis(20)); // in which it would be done
+            assert!(!several.is_finished());
+            drop(alone);
+            several.join().unwrap();
+        });
+    }
+
+    #[test]
     fn a_waiting_thread_hears_of_a_release() {
         let pool = Pool::new(0);
         let region = pool.take(1).unwrap();
