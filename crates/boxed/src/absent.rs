@@ -33,7 +33,7 @@ static OVER: AtomicU64 = AtomicU64::new(0);
 
 /// How long pages are made anew, or waited with, because of forks: the kernel may be busy for seconds with the page tables of a
 /// large process. The first times it may be over at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 10 });
 const AT_ONCE: u32 = 100;
 
 std::thread_local! {
@@ -94,7 +94,8 @@ unsafe impl Send for Place {}
 pub(crate) struct Absent(&'static Place);
 
 impl Absent {
-    /// The caller has mapped the pages [between forks](between_forks), and drops this value, or calls [`clear`](Self::clear), before it unmaps them.
+    /// The caller has mapped the pages [between forks](between_forks), and drops this value, or calls
+    /// [`clear`](Self::clear), before it unmaps them.
     pub(crate) fn new(pages: NonNull<[u8]>) -> Self {
         let reused = with_free(Vec::pop);
         let place = reused.unwrap_or_else(add_place);
@@ -273,6 +274,18 @@ mod tests {
                 });
                 assert!(matches!(super::between_forks(|| Ok(1), drop), Ok(1)));
             });
+        })
+        .succeeds();
+    }
+
+    #[test]
+    fn a_fork_that_is_never_over_is_an_error() {
+        child::run("absent::tests::a_fork_that_is_never_over_is_an_error", || {
+            super::BEGUN.fetch_add(1, Ordering::SeqCst);
+            let Err(sodium::Error::Os { call: "fork", source }) = super::between_forks(|| Ok(1), drop) else {
+                unreachable!("made while a fork is under way")
+            };
+            assert_eq!(source.kind(), std::io::ErrorKind::ResourceBusy);
         })
         .succeeds();
     }

@@ -53,7 +53,8 @@ pub enum OnFork {
     #[default]
     Wipe,
     /// A copy of every page, usable, for programs that fork once to become a daemon. The child locks a page again when
-    /// it first uses it. Pages are then those of [`Backing::Sodium`]: secret memory cannot be copied. Fork while no other thread uses this library: its locks are inherited as they are.
+    /// it first uses it. Pages are then those of [`Backing::Sodium`]: secret memory cannot be copied. Fork while no other
+    /// thread uses this library: its locks are inherited as they are.
     Inherit,
 }
 

@@ -431,29 +431,61 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_counts_what_it_takes_and_gives_back() {
+        for bound in [0, os::page_size()] {
+            let pool = Pool::new(bound);
+            pool.put(pool.take(1).unwrap());
+            let ((), attempt) = pool.attempt(|| {
+                pool.put(pool.take(1).unwrap());
+                pool.count_in(os::page_size());
+                pool.count_out(os::page_size());
+            });
+            assert_eq!((attempt.taken, attempt.given_back, attempt.of_before()), (2, 2, 0));
+            assert!(!attempt::is_under_way());
+        }
+    }
+
+    #[test]
     fn what_a_refused_retry_took_is_no_news_and_what_it_had_before_is() {
         let test = "pool::tests::what_a_refused_retry_took_is_no_news_and_what_it_had_before_is";
         conformance::child::run(test, || {
             let patience = crate::AtLimit::Wait(Duration::from_millis(50));
             Policy::new().at_limit(patience).install().unwrap();
             let pool = Pool::new(0);
-            let calls = |mut before: Option<Region>| {
+            // How often it is tried, where so many attempts are refused and the second gives back what was had before.
+            let calls = |refused: u32, mut before: Option<Region>| {
                 let mut calls = 0;
-                let refused = pool.together(|| {
+                let outcome = pool.together(|| {
                     calls += 1;
                     pool.put(pool.take(1).unwrap());
                     if calls == 2 {
                         before.take().into_iter().for_each(|region| pool.put(region));
                     }
-                    attempt::note(|attempt| attempt.refused = true);
-                    Err::<(), _>("refused")
+                    attempt::note(|attempt| attempt.refused = calls <= refused);
+                    Err::<(), _>("refused, or another error")
                 });
-                assert_eq!(refused, Err("refused"));
+                assert!(outcome.is_err());
                 calls
             };
-            assert_eq!((calls(None), calls(Some(pool.take(1).unwrap()))), (2, 3));
+            let had = || Some(pool.take(1).unwrap());
+            assert_eq!((calls(u32::MAX, None), calls(u32::MAX, had())), (2, 3));
+            assert_eq!((calls(1, had()), calls(0, had())), (2, 1), "another error is no refusal");
         })
         .succeeds();
+    }
+
+    #[test]
+    fn several_pages_are_made_alone_and_one_beside_them() {
+        let pool = Pool::new(0);
+        std::thread::scope(|scope| {
+            let alone = pool.alone();
+            scope.spawn(|| pool.put(pool.take(1).unwrap())).join().unwrap();
+            let several = scope.spawn(|| pool.put(pool.take(2).unwrap()));
+            std::thread::sleep(Duration::from_millis(20)); // in which it would be done
+            assert!(!several.is_finished());
+            drop(alone);
+            several.join().unwrap();
+        });
     }
 
     #[test]

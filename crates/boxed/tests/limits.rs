@@ -353,8 +353,8 @@ fn what_a_panic_gives_back_is_had_by_others() {
 }
 
 #[test]
-fn patience_for_several_pages_ends_in_the_same_error() {
-    run_under(ordinary(8), "patience_for_several_pages_ends_in_the_same_error", || {
+fn patience_ends_in_the_same_error_for_several_pages() {
+    run_under(ordinary(8), "patience_ends_in_the_same_error_for_several_pages", || {
         Policy::new().at_limit(AtLimit::Wait(Duration::from_millis(5))).install().unwrap();
         let kept = one_page().unwrap();
         let error =

@@ -84,7 +84,7 @@ const NO_LOCKING: Skip = Skip {
         "pages_taken_together_are_had_when_another_thread_drops_one",
         "what_cannot_be_had_yet_holds_up_no_one_else",
         "two_that_wait_for_more_than_is_left_do_not_keep_each_other_awake",
-        "a_clone_holds_no_page_while_it_waits_for_others",
+        "holds_no_page_while_it_waits_for_others",
         "two_fragments_are_had_together_or_not_at_all",
         "a_memory_is_not_locked_by_a_thread_that_waits_for_pages",
         "pages_refused_together_are_refused_at_once_without_patience_and_given_back",
