@@ -38,6 +38,9 @@ impl Grant {
                 "the kernel counts secret memory apart from locked pages, and does not mark it as locked",
             );
         }
+        if self == Self::Filters && cfg!(target_endian = "big") {
+            return Some("nothing is known that installs filters of system calls on this processor");
+        }
         is_emulated().then_some(match self {
             Self::Advice => "the emulator answers `madvise` and does nothing, so children inherit all pages",
             Self::OutsideView => "the emulator keeps the registers of the program in memory of its own",

@@ -31,13 +31,13 @@ const IS_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 /// Lets a call fail, or if an argument is given by its place and its lower 32 bits, one that has it. seccompiler makes such
-/// filters as well, but not for 32-bit x86 and s390x.
+/// filters as well, but not for 32-bit x86.
 fn denying(call: c_long, argument: Option<(usize, u32)>, errno: u32) -> Result<BpfProgram, Box<dyn Error>> {
-    let lower_half = if cfg!(target_endian = "big") { size_of::<u32>() } else { 0 };
     let mut words = vec![(offset_of!(seccomp_data, nr), u32::try_from(call)?)];
-    words.extend(argument.map(|(place, value)| {
-        (offset_of!(seccomp_data, args) + place * size_of::<u64>() + lower_half, value)
-    }));
+    // The lower half comes first.
+    words.extend(
+        argument.map(|(place, value)| (offset_of!(seccomp_data, args) + place * size_of::<u64>(), value)),
+    );
     let mut filter = Vec::new();
     for (left, (offset, value)) in (0..words.len()).rev().zip(words) {
         let to_the_last = u8::try_from(2 * left + 1)?;

@@ -16,6 +16,7 @@ pub mod child;
 pub mod forked;
 pub mod grants;
 #[cfg(target_os = "linux")]
+#[cfg_attr(target_endian = "big", path = "no_filters.rs")]
 pub mod kernel;
 pub mod laws;
 #[cfg(target_os = "linux")]

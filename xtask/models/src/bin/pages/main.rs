@@ -171,38 +171,31 @@ fn takers_of_more_and_less() {
     assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
 }
 
-/// One thread needs a page, the other a region of two, of which it has the first for a moment where the second is refused. There
-/// are two, of which this one has one: the first thread is to be served all the same.
+/// The other thread needs a region of two pages, of which it has the first for a moment where the second is refused.
 fn takers_of_one_and_of_two() {
-    system::allow(2);
-    let pool = Arc::new(Pool::new(0));
-    let held = pool.take(1).unwrap();
-    let larger = thread::spawn({
-        let pool = Arc::clone(&pool);
-        move || pool.put(pool.take(2).unwrap())
-    });
-    pool.put(pool.take(1).unwrap());
-    pool.put(held);
-    larger.join().unwrap();
-    assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
+    taker_of_one_beside(|pool| pool.put(pool.take(2).unwrap()));
 }
 
-/// The same where the other takes two together.
+/// The other thread takes two together.
 fn takers_of_one_and_of_two_together() {
+    taker_of_one_beside(|pool| {
+        drop(pool.together(|| Ok::<_, Error>([Owned::take(pool)?, Owned::take(pool)?])).unwrap());
+    });
+}
+
+/// One thread needs a page, `other` two. There are two, of which the first thread has one already: the one that is left is to be
+/// had all the same.
+fn taker_of_one_beside(other: impl FnOnce(&Pool) + Send + 'static) {
     system::allow(2);
     let pool = Arc::new(Pool::new(0));
     let held = pool.take(1).unwrap();
-    let several = thread::spawn({
+    let thread = thread::spawn({
         let pool = Arc::clone(&pool);
-        move || {
-            pool.together(|| Owned::take(&pool).and_then(|one| Ok((one, Owned::take(&pool)?))))
-                .map(drop)
-                .unwrap();
-        }
+        move || other(&pool)
     });
     pool.put(pool.take(1).unwrap());
     pool.put(held);
-    several.join().unwrap();
+    thread.join().unwrap();
     assert_eq!((pool.counts().in_use, system::locked()), (0, 0));
 }
 
